@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A first-in-first-out queue with a capacity set once: a circular array. It allocates when made or
+// enlarged, never when used; a full queue refuses.
+#pragma once
+
+#include <bit>
+#include <cassert>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace ringknet {
+
+template <typename T>
+class BoundedQueue {
+ public:
+  explicit BoundedQueue(std::size_t capacity) : items_(std::bit_ceil(capacity)) {}
+
+  std::size_t capacity() const { return items_.size(); }
+  std::size_t size() const { return size_; }
+  std::size_t room() const { return capacity() - size_; }
+  bool empty() const { return size_ == 0; }
+
+  bool push(T value) {
+    if (size_ == items_.size())
+      return false;
+    items_[index(size_)] = std::move(value);
+    ++size_;
+    return true;
+  }
+  T& front() { return at(0); }
+  T& back() { return at(size_ - 1); }
+  T& at(std::size_t position) {
+    assert(position < size_);
+    return items_[index(position)];
+  }
+  void pop() {
+    assert(size_ > 0);
+    head_ = index(1);
+    --size_;
+  }
+  void pop_back() {
+    assert(size_ > 0);
+    --size_;
+  }
+  void clear() {
+    head_ = 0;
+    size_ = 0;
+  }
+
+  // Configuration-time growth; the order of what is queued is kept.
+  void grow(std::size_t capacity) {
+    if (capacity <= items_.size())
+      return;
+    std::vector<T> larger(std::bit_ceil(capacity));
+    for (std::size_t i = 0; i < size_; ++i)
+      larger[i] = std::move(at(i));
+    items_ = std::move(larger);
+    head_ = 0;
+  }
+
+ private:
+  std::size_t index(std::size_t offset) const { return (head_ + offset) & (items_.size() - 1); }
+
+  std::vector<T> items_;
+  std::size_t head_ = 0;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ringknet

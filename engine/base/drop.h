@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Why a packet or message from the network was dropped. Every reason has its own counter, so that
+// nothing disappears in silence; names are stable and meant for people and tests.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace ringknet {
+
+enum class Drop : std::uint8_t {
+  // wire: the bytes themselves are wrong
+  kTooShort,             // shorter than its type needs
+  kTooLong,              // a message slice that cannot be part of a legal message
+  kVersion,              // not protocol version 1
+  kType,                 // no packet type of version 1
+  kLinkId,               // link id beyond 7
+  kChannel,              // channel beyond 31
+  kSequenceZero,         // data never carries sequence 0
+  kCompressId,           // no such compression model
+  kCompressUnsupported,  // a known model that this build cannot decode
+  kFragmentCount,        // 0 or 255 fragments
+  kFragmentIndex,        // index 0 or beyond the count in a fragmented message
+  kEmpty,                // data without payload
+  // core: legal bytes in the wrong place
+  kUnknownHost,        // the sender is not a configured host
+  kUnknownLink,        // the named link is not configured
+  kSourceAddress,      // a static link's packet from another address
+  kNoSourceLink,       // data from an address that no link of the host has
+  kUnreachable,        // data from a host that has not proven any link yet
+  kDuplicate,          // seen before: the other copy of an ACTIVE message, or a repeat
+  kFragmentRepeated,   // this fragment came already
+  kFragmentChanged,    // count, channel or compression differ from the message's other fragments
+  kSliceSize,          // the slice size changed mid-message
+  kFragmentOffset,     // the slice would end beyond the largest message
+  kNoBuffers,          // no reassembly buffer to be had
+  kEvicted,            // a partial message given up for newer ones
+  kExpired,            // a partial message whose rest never came
+  kReset,              // a partial message of a sender that restarted or went away
+  kControlQueueFull,   // an answer that could not be queued
+  kMtuReplyUnmatched,  // a probe answer nobody waits for
+  kPongStamp,          // a PONG that echoes no clock of ours
+  // delivery: complete messages that found no reader
+  kForwardingOff,
+  kFilter,         // the receiver's filter refused it
+  kChannelClosed,  // no datafd on the channel
+  kReaderSlow,     // the application does not read and its queue is full
+  kReaderError,    // writing to the application failed
+  // transmit: data that lost its way
+  kLinkGone,  // the link went down before the data left, and no other one could take it
+  kCount
+};
+
+inline constexpr std::size_t kDropCount = static_cast<std::size_t>(Drop::kCount);
+
+class DropCounters {
+ public:
+  void add(Drop reason) { ++counts_[static_cast<std::size_t>(reason)]; }
+  std::uint64_t operator[](Drop reason) const { return counts_[static_cast<std::size_t>(reason)]; }
+  std::uint64_t total() const {
+    std::uint64_t sum = 0;
+    for (std::uint64_t count : counts_)
+      sum += count;
+    return sum;
+  }
+
+ private:
+  std::array<std::uint64_t, kDropCount> counts_{};
+};
+
+std::string_view name(Drop reason);
+
+}  // namespace ringknet
