@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Control packets that wait to be sent, as intentions: they are encoded when polled, so that a PING
+// carries the time at which it leaves. Bounded: what peers can make us answer cannot pile up.
+#pragma once
+
+#include "engine/base/bounded_queue.h"
+#include "engine/core/link.h"
+#include "engine/wire/packet.h"
+
+namespace ringknet {
+
+struct ControlItem {
+  enum class Kind : std::uint8_t { kPing, kForcedPing, kPong, kMtuReply };
+
+  Kind kind = Kind::kPing;
+  LinkRef link;
+  MessageSeq seq{};                 // kPong, kForcedPing
+  bool timed = true;                // kPong
+  PingStamp stamp{};                // kPong
+  std::array<std::byte, 2> size{};  // kMtuReply
+};
+
+struct ControlQueue {
+  static constexpr std::size_t kCapacityMin = 256;
+
+  // Room for several packets of every link.
+  void grow(std::size_t links) {
+    items.grow(kCapacityMin + 4 * links);
+    probes.grow(kCapacityMin + links);
+  }
+
+  BoundedQueue<ControlItem> items{kCapacityMin};
+  BoundedQueue<LinkRef> probes{kCapacityMin};  // each link at most once
+};
+
+}  // namespace ringknet

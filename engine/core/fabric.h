@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The fabric: the whole protocol of one handle as a state machine without I/O. It never reads a
+// clock, opens a socket, starts a thread or calls back into its owner; time comes in as an argument
+// and everything it wants done comes out of poll calls. The same inputs give the same outputs, byte
+// for byte.
+//
+// Inputs                                        Outputs
+//   on_datagram      bytes from a socket          (its return value)  a message for the application
+//   send             a message to hosts           poll_transmit       datagrams to send, control
+//   first on_transmit_done a send that ended            poll_event          what changed, in order
+//   on_path_error    the kernel's error queue     next_deadline       when to call on_timeout
+//   on_timeout       the deadline has come
+//   configuration calls (hosts, links, MTU)
+//
+// After any batch of inputs: drain poll_transmit as far as there are send slots, drain poll_event,
+// then sleep until next_deadline or the next input. A Delivery must be taken care of before the
+// next on_datagram or send: see there. `now` must never go backwards.
+//
+// The destination filter is not called from here: its owner calls it before send and after
+// on_datagram, when the fabric is in no call at all, so that the filter may use the whole API. For
+// the same reason there is no callback of any kind.
+//
+// Not thread-safe: one thread owns it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/bounded_queue.h"
+#include "engine/base/bytes.h"
+#include "engine/base/drop.h"
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/base/time.h"
+#include "engine/core/control_queue.h"
+#include "engine/core/deadline_heap.h"
+#include "engine/core/event.h"
+#include "engine/core/host.h"
+#include "engine/core/host_table.h"
+#include "engine/core/in_flight.h"
+#include "engine/core/link_config.h"
+#include "engine/core/message_pool.h"
+#include "engine/core/run_queue.h"
+#include "engine/core/stats.h"
+#include "engine/core/transmit.h"
+#include "engine/core/transmit_arena.h"
+#include "engine/wire/packet.h"
+#include "engine/wire/size.h"
+
+namespace ringknet {
+
+// A complete message for the application.
+struct Delivery {
+  HostId from{};
+  Channel channel{};
+  // Either inside the datagram given to on_datagram (buffer is none) or inside a reassembly buffer,
+  // which stays valid until release_message(buffer).
+  ConstBytes bytes;
+  MessageBufferId buffer = MessageBufferId::kNone;
+};
+
+// Where a message goes: everybody reachable, or the hosts listed.
+struct Destinations {
+  bool broadcast = true;
+  std::span<const HostId> hosts{};  // when not broadcast
+
+  static Destinations all() { return {}; }
+  static Destinations to(std::span<const HostId> hosts) { return {false, hosts}; }
+};
+
+struct SendOutcome {
+  Error error = Error::kNone;  // kNone: on its way to at least one host, or local only
+  bool local = false;          // the message also goes to this very node: deliver it to its channel
+};
+
+struct LinkStatus {
+  LinkConfig config;
+  PingTimers timers;
+  std::uint8_t pong_count = 0;
+  std::uint8_t priority = 0;
+  bool enabled = false;
+  bool connected = false;
+  bool learned = false;  // dynamic only: the peer's address is known and in use
+  Duration latency{};
+  Instant last_pong = kNever;  // kNever: none since the link went down
+  std::uint32_t mtu = 0;       // largest payload per packet
+  std::uint32_t overhead = 0;  // bytes around it, IP header included; 0 until the MTU was probed
+  LinkStats stats;
+};
+
+class Fabric {
+ public:
+  struct Config {
+    HostId self{};
+    // Upper bounds of what peers and applications can make the fabric hold. Buffers are allocated
+    // on first use and kept.
+    std::size_t transmit_slabs = 48;     // of TransmitArena::kSlabSize bytes
+    std::size_t message_buffers = 1024;  // of kMessageSizeMax bytes
+  };
+
+  explicit Fabric(const Config& config);
+  ~Fabric();
+  Fabric(const Fabric&) = delete;
+  Fabric& operator=(const Fabric&) = delete;
+
+  // --- inputs: traffic
+  // -------------------------------------------------------------------------------------
+
+  // One datagram. `bytes` is borrowed for the call, except that a returned Delivery without a
+  // buffer points into it. At most one message becomes complete per datagram.
+  std::optional<Delivery> on_datagram(Instant now, SocketId socket, const Address& from,
+                                      MutableBytes bytes);
+  void release_message(MessageBufferId buffer);
+
+  // A message from the application, 1..kMessageSizeMax bytes, borrowed for the call. kNoBuffers:
+  // call again after on_transmit_done made room (nothing happened); other errors are final.
+  SendOutcome send(Instant now, Channel channel, ConstBytes message,
+                   const Destinations& destinations);
+  // Whether send() would find buffers now. While it is false, leave messages where they are.
+  bool can_send() const;
+
+  void on_transmit_done(Instant now, TransmitId id, const TransmitResult& result);
+  void on_path_error(Instant now, const PathError& error);
+  void on_timeout(Instant now);
+
+  // --- outputs
+  // ---------------------------------------------------------------------------------------------
+
+  // The next run of datagrams to send; false when there is nothing (more). Each one polled is
+  // answered by on_transmit_done exactly once, in any order. Control packets and probes come before
+  // data; with `control_only` data stays where it is, so that the caller can keep its last send
+  // slots for control.
+  bool poll_transmit(Instant now, Transmit& out, bool control_only = false);
+  bool poll_event(Event& out);
+  Instant next_deadline() const;
+  // Whether data waits to be polled or is in flight.
+  bool data_pending() const;
+
+  // --- configuration
+  // ---------------------------------------------------------------------------------------
+
+  Result<> host_add(HostId host);
+  Result<> host_remove(HostId host);
+  Result<> host_set_policy(Instant now, HostId host, Policy policy);
+  Result<Policy> host_policy(HostId host) const;
+  Result<bool> host_reachable(HostId host) const;
+  bool host_exists(HostId host) const { return hosts_.find(host) != nullptr; }
+  // Most recently added first.
+  std::span<const HostId> hosts() const { return hosts_.order(); }
+
+  // May the link be configured so? Checks everything link_configure checks, so that the owner can
+  // open a socket in between.
+  Result<> link_check(HostId host, LinkId link, const LinkConfig& config) const;
+  Result<> link_configure(Instant now, HostId host, LinkId link, const LinkConfig& config);
+  // Forgets the link; its config is returned so that the owner can release the socket.
+  Result<LinkConfig> link_clear(Instant now, HostId host, LinkId link);
+  Result<> link_set_enabled(Instant now, HostId host, LinkId link, bool enabled);
+  Result<> link_set_timers(Instant now, HostId host, LinkId link, const PingTimers& timers);
+  Result<> link_set_pong_count(HostId host, LinkId link, std::uint8_t count);
+  Result<> link_set_priority(Instant now, HostId host, LinkId link, std::uint8_t priority);
+  Result<LinkStatus> link_status(HostId host, LinkId link) const;
+  // Ascending ids of configured links; `count` entries of `out` are written.
+  Result<std::size_t> link_list(HostId host, std::span<LinkId, kLinksPerHost> out) const;
+
+  // Interface MTU to assume instead of probing (1..65535), or 0 to probe.
+  Result<> set_manual_mtu(Instant now, std::uint32_t interface_mtu);
+  // How often a settled MTU is searched again for a larger one.
+  void set_mtu_interval(Instant now, Duration interval);
+  Duration mtu_interval() const { return mtu_interval_; }
+  std::uint32_t data_mtu() const { return data_mtu_; }
+
+  void clear_link_stats();
+  const DropCounters& drops() const { return drops_; }
+  // For the owner's own drops after on_datagram: filter, channel, reader.
+  void count_drop(Drop reason) { drops_.add(reason); }
+  HostId self() const { return config_.self; }
+
+ private:
+  friend class FabricInspector;  // tests and simulation read the state through it
+
+  // fabric_rx.cc
+  std::optional<Delivery> on_data(Instant now, SocketId socket, const Address& from,
+                                  const DataPacket& packet, std::size_t size);
+  std::optional<Delivery> deliver(const DataHeader& header, ConstBytes bytes,
+                                  MessageBufferId buffer);
+  void on_control(Instant now, SocketId socket, const Address& from, const PingPacket& packet,
+                  std::size_t size);
+  void on_control(Instant now, SocketId socket, const Address& from, const MtuPacket& packet,
+                  std::size_t size);
+  void on_ping(Instant now, Host& host, Link& link, const PingPacket& packet);
+  void on_pong(Instant now, Link& link, const PingPacket& packet);
+  Link* control_link(Instant now, HostId sender, LinkId id, SocketId socket, const Address& from);
+  void learn(Instant now, Link& link, SocketId socket, const Address& from);
+  void give_up_partials(Host& host);
+
+  // fabric_tx.cc
+  bool collect_targets(const Destinations& destinations, bool local, std::uint32_t& slice);
+  void collect_links(Host& host, std::uint32_t& slice);
+  void queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
+                     const TransmitArena::Piece& piece);
+  void queue_control(const ControlItem& item);
+  bool poll_control(Instant now, Transmit& out);
+  bool poll_probe(Transmit& out);
+  bool poll_data(Transmit& out);
+  bool hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted, Transmit& out);
+  bool hand_out_control(Link& link, InFlight::Kind kind, std::size_t clear_size,
+                        MutableBytes& bytes, Transmit& out);
+  Link* alternative(const LinkRef& ref, const RunRef& run) const;
+
+  // fabric_time.cc
+  void link_up(Instant now, Link& link);
+  void link_down(Instant now, Link& link, Event::Reason reason);
+  void suspect(Instant now, Link& link, Event::Reason reason);
+  void act_on_mtu(Instant now, Link& link, const MtuSearch::Step& step);
+  void start_mtu(Instant now, Link& link);
+  void refresh_host(Host& host);
+  void refresh_data_mtu(bool reset);
+  void queue_ping(Link& link);
+  void queue_probe(Link& link);
+  void reschedule(Link& link) { deadlines_.set(link, link.next_deadline()); }
+  void emit(const Event& event);
+
+  Link* find_link(const LinkRef& ref) const;
+  Result<Link*> configured(HostId host, LinkId link) const;
+
+  Config config_;
+  Envelope envelope_;  // the sizes of the crypto configuration in use: none yet
+  HostTable hosts_;
+  DeadlineHeap deadlines_;
+  MessagePool messages_;
+  TransmitArena arena_;
+  ControlQueue control_;
+  RunQueue runs_;
+  InFlightTable in_flight_;
+  BoundedQueue<Event> events_;
+  std::vector<LinkRef> targets_;  // scratch of send()
+  MessageSeq last_seq_{};
+  Duration mtu_interval_ = std::chrono::seconds(60);
+  std::uint32_t manual_mtu_ = 0;
+  std::uint32_t data_mtu_ = 0;
+  std::size_t link_count_ = 0;
+  std::uint32_t generation_ = 0;
+  bool has_loopback_ = false;
+  DropCounters drops_;
+};
+
+}  // namespace ringknet

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Configuration of the fabric: hosts, links, MTU, and reading their state.
+#include <algorithm>
+
+#include "engine/core/fabric.h"
+
+namespace ringknet {
+
+Fabric::Fabric(const Config& config)
+    : config_(config),
+      messages_(config.message_buffers),
+      arena_(config.transmit_slabs),
+      runs_(arena_),
+      events_(64),
+      data_mtu_(static_cast<std::uint32_t>(floor_slice(envelope_))) {}
+
+Fabric::~Fabric() = default;
+
+Link* Fabric::find_link(const LinkRef& ref) const {
+  const Host* host = hosts_.find(ref.host);
+  if (host == nullptr)
+    return nullptr;
+  Link* link = host->link(ref.link);
+  return link != nullptr && link->ref == ref ? link : nullptr;
+}
+
+Result<Link*> Fabric::configured(HostId host_id, LinkId link_id) const {
+  if (raw(link_id) >= kLinksPerHost)
+    return Error::kInvalid;
+  const Host* host = hosts_.find(host_id);
+  if (host == nullptr)
+    return Error::kUnknownHost;
+  Link* link = host->link(link_id);
+  if (link == nullptr)
+    return Error::kUnknownLink;
+  return link;
+}
+
+Result<> Fabric::host_add(HostId id) {
+  if (hosts_.find(id) != nullptr)
+    return Error::kHostExists;
+  hosts_.add(id, messages_);
+  return {};
+}
+
+Result<> Fabric::host_remove(HostId id) {
+  const Host* host = hosts_.find(id);
+  if (host == nullptr)
+    return Error::kUnknownHost;
+  if (host->has_links())
+    return Error::kBusy;
+  hosts_.remove(id);
+  return {};
+}
+
+Result<> Fabric::host_set_policy(Instant now, HostId id, Policy policy) {
+  (void)now;
+  Host* host = hosts_.find(id);
+  if (host == nullptr)
+    return Error::kUnknownHost;
+  if (policy > Policy::kRoundRobin)
+    return Error::kInvalid;
+  host->policy = policy;
+  refresh_host(*host);
+  return {};
+}
+
+Result<Policy> Fabric::host_policy(HostId id) const {
+  const Host* host = hosts_.find(id);
+  if (host == nullptr)
+    return Error::kUnknownHost;
+  return host->policy;
+}
+
+Result<bool> Fabric::host_reachable(HostId id) const {
+  const Host* host = hosts_.find(id);
+  if (host == nullptr)
+    return Error::kUnknownHost;
+  return host->reachable;
+}
+
+Result<> Fabric::link_check(HostId host_id, LinkId link_id, const LinkConfig& config) const {
+  if (raw(link_id) >= kLinksPerHost)
+    return Error::kInvalid;
+  const bool loopback = config.transport == Transport::kLoopback;
+  if (loopback && host_id != config_.self)
+    return Error::kLoopbackConflict;
+  if (host_id == config_.self && has_loopback_)
+    return Error::kLoopbackConflict;
+  const Host* host = hosts_.find(host_id);
+  if (host == nullptr)
+    return Error::kUnknownHost;
+  if (loopback && host->has_links())
+    return Error::kLoopbackConflict;
+  if (host->link(link_id) != nullptr)
+    return Error::kBusy;
+  if (config.transport == Transport::kSctp || !config.local.known())
+    return Error::kInvalid;
+  if (loopback)
+    return {};
+  if (!config.dynamic && config.remote.family != config.local.family)
+    return Error::kInvalid;
+  bool conflict = false;
+  hosts_.for_each_link([&](Host&, Link& other) {
+    conflict |= !other.loopback() && other.config.local == config.local &&
+                other.config.dynamic != config.dynamic;
+  });
+  if (conflict)
+    return Error::kAddressConflict;
+  return {};
+}
+
+Result<> Fabric::link_configure(Instant now, HostId host_id, LinkId link_id,
+                                const LinkConfig& config) {
+  (void)now;
+  if (const auto allowed = link_check(host_id, link_id, config); !allowed)
+    return allowed;
+  Host& host = *hosts_.find(host_id);
+  const LinkRef ref{host_id, link_id, ++generation_};
+  host.links[raw(link_id)] = std::make_unique<Link>(ref, config, envelope_, mtu_interval_);
+  ++link_count_;
+  // Everything that grows with links grows here, so that traffic never allocates.
+  control_.grow(link_count_);
+  runs_.grow(link_count_);
+  events_.grow(64 + 8 * link_count_);
+  targets_.reserve(link_count_);
+  if (config.transport == Transport::kLoopback) {
+    has_loopback_ = true;
+    host.reachable = true;
+  }
+  return {};
+}
+
+Result<LinkConfig> Fabric::link_clear(Instant now, HostId host_id, LinkId link_id) {
+  (void)now;
+  const auto link = configured(host_id, link_id);
+  if (!link)
+    return link.error();
+  if ((*link)->enabled())
+    return Error::kBusy;
+  const LinkConfig config = (*link)->config;
+  deadlines_.remove(**link);
+  Host& host = *hosts_.find(host_id);
+  host.links[raw(link_id)].reset();
+  --link_count_;
+  if (config.transport == Transport::kLoopback) {
+    has_loopback_ = false;
+    host.reachable = false;
+  }
+  refresh_host(host);
+  return config;
+}
+
+Result<> Fabric::link_set_enabled(Instant now, HostId host_id, LinkId link_id, bool enabled) {
+  const auto found = configured(host_id, link_id);
+  if (!found)
+    return found.error();
+  Link& link = **found;
+  if (link.enabled() == enabled)
+    return {};
+  link.set_enabled(now, enabled);
+  if (link.loopback())
+    return {};
+  reschedule(link);
+  if (!link.connected())
+    return {};
+  // A link that stayed connected while it was disabled carries data again at once.
+  if (enabled) {
+    start_mtu(now, link);
+  } else {
+    refresh_data_mtu(true);
+  }
+  refresh_host(*hosts_.find(host_id));
+  return {};
+}
+
+Result<> Fabric::link_set_timers(Instant now, HostId host_id, LinkId link_id,
+                                 const PingTimers& timers) {
+  if (timers.interval <= Duration::zero() || timers.timeout <= Duration::zero() ||
+      timers.precision == 0) {
+    return Error::kInvalid;
+  }
+  const auto link = configured(host_id, link_id);
+  if (!link)
+    return link.error();
+  (*link)->set_timers(now, timers);
+  reschedule(**link);
+  return {};
+}
+
+Result<> Fabric::link_set_pong_count(HostId host_id, LinkId link_id, std::uint8_t count) {
+  if (count == 0)
+    return Error::kInvalid;
+  const auto link = configured(host_id, link_id);
+  if (!link)
+    return link.error();
+  (*link)->pong_count = count;
+  return {};
+}
+
+Result<> Fabric::link_set_priority(Instant now, HostId host_id, LinkId link_id,
+                                   std::uint8_t priority) {
+  (void)now;
+  const auto link = configured(host_id, link_id);
+  if (!link)
+    return link.error();
+  (*link)->priority = priority;
+  refresh_host(*hosts_.find(host_id));
+  return {};
+}
+
+Result<LinkStatus> Fabric::link_status(HostId host_id, LinkId link_id) const {
+  const auto found = configured(host_id, link_id);
+  if (!found)
+    return found.error();
+  const Link& link = **found;
+  LinkStatus status;
+  status.config = link.config;
+  status.timers = link.timers;
+  status.pong_count = link.pong_count;
+  status.priority = link.priority;
+  status.enabled = link.enabled();
+  status.connected = link.connected();
+  status.learned = link.learned;
+  status.latency = link.latency().mean();
+  status.last_pong = link.last_pong();
+  status.mtu = link.slice;
+  if (link.mtu.measured()) {
+    status.overhead =
+        static_cast<std::uint32_t>(ip_overhead(link.config.local.family) + kReservedHeaderSize +
+                                   envelope_.salt + envelope_.mac);
+  }
+  status.stats = link.stats;
+  return status;
+}
+
+Result<std::size_t> Fabric::link_list(HostId host_id, std::span<LinkId, kLinksPerHost> out) const {
+  const Host* host = hosts_.find(host_id);
+  if (host == nullptr)
+    return Error::kUnknownHost;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < kLinksPerHost; ++i) {
+    if (host->links[i])
+      out[count++] = LinkId(i);
+  }
+  return count;
+}
+
+Result<> Fabric::set_manual_mtu(Instant now, std::uint32_t interface_mtu) {
+  if (interface_mtu > kIpPacketMax)
+    return Error::kInvalid;
+  if (interface_mtu == manual_mtu_)
+    return {};
+  manual_mtu_ = interface_mtu;
+  bool any = false;
+  hosts_.for_each_link([&](Host&, Link& link) {
+    if (link.loopback() || !link.connected())
+      return;
+    any = true;
+    if (manual_mtu_ != 0) {
+      link.mtu.stop();
+      link.slice = std::max<std::uint32_t>(link.mtu.slice(manual_mtu_), kSliceSizeMin);
+      reschedule(link);
+    } else if (link.enabled()) {
+      start_mtu(now, link);
+    }
+  });
+  if (any)
+    refresh_data_mtu(false);
+  return {};
+}
+
+void Fabric::set_mtu_interval(Instant now, Duration interval) {
+  mtu_interval_ = interval;
+  hosts_.for_each_link([&](Host&, Link& link) {
+    if (link.loopback())
+      return;
+    link.mtu.set_interval(now, interval);
+    reschedule(link);
+  });
+}
+
+void Fabric::clear_link_stats() {
+  hosts_.for_each_link([](Host&, Link& link) { link.stats = LinkStats{}; });
+}
+
+}  // namespace ringknet

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The fabric in time: timers, links going up and down, and what follows from it for hosts and MTU.
+#include <algorithm>
+
+#include "engine/core/fabric.h"
+
+namespace ringknet {
+namespace {
+
+// A partial message whose last fragment came this long ago will not become complete: fragments are
+// sent back to back, and nothing is sent twice.
+constexpr Duration kPartialAgeMax = std::chrono::seconds(10);
+// Between two probes of one size, at least: a busy peer needs this long to answer.
+constexpr Duration kProbeGapMin = std::chrono::milliseconds(40);
+
+}  // namespace
+
+Instant Fabric::next_deadline() const {
+  return deadlines_.next();
+}
+
+void Fabric::on_timeout(Instant now) {
+  while (deadlines_.next() <= now) {
+    auto& link = static_cast<Link&>(deadlines_.front());
+    const Link::Due due = link.on_timeout(now);
+    if (due.silent)
+      link_down(now, link, Event::Reason::kSilence);
+    if (due.ping) {
+      queue_ping(link);
+      Host& host = *hosts_.find(link.ref.host);
+      host.reassembly.expire(now - kPartialAgeMax, [&](MessageSeq seq) {
+        host.sequence.done(seq);
+        drops_.add(Drop::kExpired);
+      });
+    }
+    act_on_mtu(now, link, due.mtu);
+    reschedule(link);
+  }
+}
+
+void Fabric::on_path_error(Instant now, const PathError& error) {
+  // Rare, and the report names an address, not a link: looking at all of them is fine.
+  hosts_.for_each_link([&](Host&, Link& link) {
+    if (link.loopback() || link.config.socket != error.socket)
+      return;
+    if (!link.config.remote.same_endpoint(error.to))
+      return;
+    switch (error.status) {
+      case TransmitResult::Status::kTooBig:
+        act_on_mtu(now, link, link.mtu.on_kernel_limit(now, error.mtu, link.mtu.candidate()));
+        break;
+      case TransmitResult::Status::kRefused:
+        suspect(now, link, Event::Reason::kRefused);
+        break;
+      default:
+        suspect(now, link, Event::Reason::kUnreachable);
+        break;
+    }
+    reschedule(link);
+  });
+}
+
+void Fabric::link_up(Instant now, Link& link) {
+  link.up(now);
+  emit({.kind = Event::Kind::kLinkUp, .host = link.ref.host, .link = link.ref.link});
+  start_mtu(now, link);
+  refresh_host(*hosts_.find(link.ref.host));
+}
+
+void Fabric::link_down(Instant now, Link& link, Event::Reason reason) {
+  const bool was_connected = link.connected();
+  link.down(now);
+  if (!was_connected)
+    return;
+  emit({.kind = Event::Kind::kLinkDown,
+        .reason = reason,
+        .host = link.ref.host,
+        .link = link.ref.link});
+  refresh_host(*hosts_.find(link.ref.host));
+  refresh_data_mtu(false);
+}
+
+// The network, or our own kernel, says that this path does not work at present. That may be wrong,
+// even forged: the link is asked at once and passed over while others are sound, but only its
+// silence takes it down.
+void Fabric::suspect(Instant now, Link& link, Event::Reason reason) {
+  const bool was_suspect = link.suspect();
+  if (link.on_trouble(now, reason == Event::Reason::kRefused) == Link::Verdict::kDown) {
+    link_down(now, link, reason);
+  } else if (link.suspect() && !was_suspect) {
+    emit({.kind = Event::Kind::kLinkSuspect,
+          .reason = reason,
+          .host = link.ref.host,
+          .link = link.ref.link});
+    refresh_host(*hosts_.find(link.ref.host));
+  }
+  reschedule(link);
+}
+
+// The link carries data from now on: at the floor until its MTU is known.
+void Fabric::start_mtu(Instant now, Link& link) {
+  if (manual_mtu_ != 0) {
+    link.mtu.stop();
+    link.slice = std::max<std::uint32_t>(link.mtu.slice(manual_mtu_), kSliceSizeMin);
+  } else {
+    link.slice = static_cast<std::uint32_t>(floor_slice(envelope_));
+    act_on_mtu(now, link, link.mtu.start(now, std::max(kProbeGapMin, 2 * link.latency().mean())));
+  }
+  refresh_data_mtu(true);
+  reschedule(link);
+}
+
+void Fabric::act_on_mtu(Instant now, Link& link, const MtuSearch::Step& step) {
+  (void)now;
+  if (step.ping)
+    queue_ping(link);
+  if (step.probe)
+    queue_probe(link);
+  if (!step.settled)
+    return;
+  const std::uint32_t slice = link.mtu.slice(link.mtu.proven());
+  if (slice == link.slice)
+    return;
+  link.slice = slice;
+  emit({.kind = Event::Kind::kLinkMtu,
+        .reason = step.black_hole ? Event::Reason::kBlackHole : Event::Reason::kNone,
+        .host = link.ref.host,
+        .link = link.ref.link,
+        .mtu = slice});
+  refresh_data_mtu(false);
+}
+
+// Which links carry the host's data, and whether there are any.
+void Fabric::refresh_host(Host& host) {
+  host.choose_routes();
+  if (host.has_loopback())
+    return;  // reachable by definition, and nobody is told
+  const bool reachable = !host.routes.empty();
+  if (reachable == host.reachable)
+    return;
+  host.reachable = reachable;
+  if (!reachable) {
+    // Whoever comes back under this id may be a new process with a sequence of its own.
+    give_up_partials(host);
+    host.sequence.reset();
+  }
+  emit({.kind = reachable ? Event::Kind::kHostReachable : Event::Kind::kHostUnreachable,
+        .host = host.id});
+}
+
+// The figure users see: what every link in use carries. Without any, the last one stays.
+void Fabric::refresh_data_mtu(bool reset) {
+  std::uint32_t least = UINT32_MAX;
+  hosts_.for_each_link([&](Host&, Link& link) {
+    if (!link.loopback() && link.usable())
+      least = std::min(least, link.slice);
+  });
+  if (least == UINT32_MAX)
+    least = reset ? static_cast<std::uint32_t>(floor_slice(envelope_)) : data_mtu_;
+  const bool changed = least != data_mtu_;
+  data_mtu_ = least;
+  if (changed || reset)
+    emit({.kind = Event::Kind::kDataMtu, .mtu = data_mtu_});
+}
+
+void Fabric::queue_ping(Link& link) {
+  if (link.ping_queued)
+    return;
+  link.ping_queued = control_.items.push({.kind = ControlItem::Kind::kPing, .link = link.ref});
+  if (!link.ping_queued)
+    drops_.add(Drop::kControlQueueFull);
+}
+
+void Fabric::queue_probe(Link& link) {
+  if (!link.probe_queued)
+    link.probe_queued = control_.probes.push(link.ref);
+}
+
+void Fabric::emit(const Event& event) {
+  if (events_.room() == 0)
+    events_.grow(2 * events_.capacity());  // the owner drains it every turn
+  events_.push(event);
+}
+
+bool Fabric::poll_event(Event& out) {
+  if (events_.empty())
+    return false;
+  out = events_.front();
+  events_.pop();
+  return true;
+}
+
+}  // namespace ringknet

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One link to one host: its settings, its up/down machine, its latency and its MTU. The machine
+// decides what is due; sending and telling others is the fabric's part.
+//
+//   disabled --enable--> probing: a PING now and every interval
+//   probing  --pong_count + 1 PONGs in a row, or data after one PONG--> connected
+//   connected --silence for longer than the timeout--> probing
+//
+// Silence counts from the last PONG, but the time in which this process did not get to send its
+// PINGs does not count: a process that was stopped must not blame its peers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "engine/core/deadline_heap.h"
+#include "engine/core/event.h"
+#include "engine/core/latency.h"
+#include "engine/core/link_config.h"
+#include "engine/core/mtu_search.h"
+#include "engine/core/stats.h"
+
+namespace ringknet {
+
+// Names a link for as long as it is configured: a cleared and configured-again link is another one.
+struct LinkRef {
+  HostId host{};
+  LinkId link{};
+  std::uint32_t generation = 0;
+
+  friend bool operator==(const LinkRef&, const LinkRef&) = default;
+};
+
+class Link : public DeadlineNode {
+ public:
+  Link(const LinkRef& ref, const LinkConfig& config, const Envelope& envelope,
+       Duration mtu_interval);
+
+  const LinkRef ref;
+  LinkConfig config;
+  PingTimers timers;
+  std::uint8_t pong_count = kPongCountDefault;
+  std::uint8_t priority = 0;
+  LinkStats stats;
+  MtuSearch mtu;
+  std::uint32_t slice = 0;    // largest message slice per packet at present
+  bool learned = false;       // dynamic: config.remote is known and in use
+  bool ping_queued = false;   // a PING waits to be polled
+  bool probe_queued = false;  // an MTU probe waits to be polled
+
+  bool loopback() const { return config.transport == Transport::kLoopback; }
+  bool enabled() const { return enabled_; }
+  bool connected() const { return connected_; }
+  bool usable() const { return enabled_ && connected_; }
+  bool suspect() const { return suspect_; }
+  bool addressable() const { return !config.dynamic || learned; }
+  // Whether at least one PONG proves the path since it last went down.
+  bool answered() const { return connected_ || pongs_ > 0; }
+  Instant last_pong() const { return last_pong_; }
+  const Latency& latency() const { return latency_; }
+  // How long a sender may be trusted to need for a round trip, with room for jitter.
+  Duration slack() const { return 4 * latency_.mean() + std::chrono::milliseconds(10); }
+
+  void set_enabled(Instant now, bool enabled);
+  void set_timers(Instant now, const PingTimers& new_timers);
+  // PINGs start (or go on) now: the link was enabled, or its peer's address was learned.
+  void wake(Instant now);
+
+  struct Due {
+    bool ping = false;
+    bool silent = false;  // the link is to be taken down
+    MtuSearch::Step mtu;
+  };
+  Due on_timeout(Instant now);
+  // A PONG; true when the link is to come up.
+  bool on_pong(Instant now, Duration sample);
+  // The network reported trouble on this path. The verdict: nothing new, ask at once, or take the
+  // link down because it answers nothing but refusals.
+  enum class Verdict : std::uint8_t { kKnown, kAsk, kDown };
+  Verdict on_trouble(Instant now, bool refused);
+
+  void up(Instant now);
+  void down(Instant now);
+
+  // The earliest of everything this link waits for.
+  Instant next_deadline() const;
+
+ private:
+  Duration silence_max() const;
+  bool pinging() const { return enabled_ && !loopback() && addressable(); }
+
+  bool enabled_ = false;
+  bool connected_ = false;
+  bool suspect_ = false;
+  std::uint16_t pongs_ = 0;    // since the last time down
+  std::uint8_t refusals_ = 0;  // PINGs in a row that were answered by a refusal
+  bool refused_this_ping_ = false;
+  Instant last_pong_ = kNever;
+  Instant last_ping_ = kNever;
+  Instant next_ping_ = kNever;
+  Instant judge_from_ = kNever;  // last PONG plus what we slept through
+  Latency latency_;
+};
+
+}  // namespace ringknet

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The MTU search: bracket the largest size that passes between `proven_` and `failed_`, then watch
+// it.
+#include "engine/core/mtu_search.h"
+
+#include <algorithm>
+
+namespace ringknet {
+namespace {
+
+// A size counts as failed when this many probes of it stayed unanswered for one gap each and one
+// more gap. Four: at 10 % loss each way a size that passes is misjudged once in a thousand.
+constexpr std::uint8_t kSearchAttempts = 4;
+// Lowering what works is worse than one more try.
+constexpr std::uint8_t kConfirmAttempts = 5;
+// From the first large packet to the probe that checks its size. With the attempts above, a path
+// that silently stops passing large packets is found out within half a second.
+constexpr Duration kConfirmDelay = std::chrono::milliseconds(250);
+
+}  // namespace
+
+void MtuSearch::configure(const Envelope& envelope, Address::Family family) {
+  envelope_ = envelope;
+  overhead_ = static_cast<std::uint32_t>(ip_overhead(family));
+  const std::size_t clear = floor_slice(envelope) + kReservedHeaderSize;
+  floor_size_ = static_cast<std::uint32_t>(envelope.size(clear)) + overhead_;
+  stop();
+}
+
+MtuSearch::Step MtuSearch::start(Instant now, Duration attempt_gap) {
+  attempt_gap_ = attempt_gap;
+  proven_ = floor_size_;
+  failed_ = kIpPacketMax + 1;
+  phase_ = Phase::kSearching;
+  confirm_armed_ = false;
+  return try_candidate(now, aligned(kIpPacketMax));
+}
+
+void MtuSearch::stop() {
+  phase_ = Phase::kIdle;
+  proven_ = floor_size_;
+  deadline_ = kNever;
+  confirm_armed_ = false;
+}
+
+MtuSearch::Step MtuSearch::on_timeout(Instant now) {
+  if (now < deadline_)
+    return {};
+  switch (phase_) {
+    case Phase::kIdle:
+      deadline_ = kNever;
+      return {};
+    case Phase::kSettled: {
+      if (confirm_armed_) {
+        phase_ = Phase::kConfirming;
+        small_answered_ = false;
+        return try_candidate(now, proven_);
+      }
+      // Time to look for more: from what is proven upwards.
+      failed_ = kIpPacketMax + 1;
+      phase_ = Phase::kSearching;
+      return try_candidate(now, aligned(kIpPacketMax));
+    }
+    case Phase::kSearching:
+      if (attempts_ < kSearchAttempts) {
+        ++attempts_;
+        deadline_ = now + (attempts_ == kSearchAttempts ? 2 * attempt_gap_ : attempt_gap_);
+        return {.probe = true};
+      }
+      failed_ = std::min(failed_, candidate_);
+      return next_candidate(now);
+    case Phase::kConfirming: {
+      if (attempts_ < kConfirmAttempts) {
+        ++attempts_;
+        deadline_ = now + attempt_gap_;
+        return {.probe = true, .ping = attempts_ == 2};
+      }
+      if (small_answered_)
+        return fall_back(now);
+      // Nothing at all comes back: whether the link is down is not for this machine to judge. Keep
+      // asking.
+      deadline_ = now + 4 * attempt_gap_;
+      return {.probe = true, .ping = true};
+    }
+  }
+  return {};
+}
+
+bool MtuSearch::on_reply(Instant now, std::uint16_t size, Step& step) {
+  const bool waiting = phase_ == Phase::kSearching || phase_ == Phase::kConfirming;
+  if (!waiting || size != candidate_)
+    return false;
+  measured_ = true;
+  if (phase_ == Phase::kConfirming) {
+    confirm_armed_ = false;
+    phase_ = Phase::kSettled;
+    deadline_ = settled_at_ + interval_;
+    return true;
+  }
+  proven_ = std::max(proven_, candidate_);
+  step = next_candidate(now);
+  return true;
+}
+
+MtuSearch::Step MtuSearch::on_kernel_limit(Instant now, std::uint32_t limit,
+                                           std::uint32_t refused_size) {
+  if (phase_ == Phase::kIdle)
+    return {};
+  const std::uint32_t failing = limit != 0 ? limit + 1 : refused_size;
+  if (failing <= floor_size_)
+    return {};  // below every legal MTU: not to be believed
+  if (failing > proven_) {
+    if (phase_ != Phase::kSearching || failing >= failed_)
+      return {};
+    failed_ = failing;
+    return candidate_ >= failing ? next_candidate(now, limit != 0) : Step{};
+  }
+  // The size in use is refused by our own kernel: that is evidence enough. What it names still
+  // passes.
+  failed_ = failing;
+  proven_ = limit != 0 ? std::max(aligned(limit), floor_size_) : floor_size_;
+  phase_ = Phase::kSearching;
+  confirm_armed_ = false;
+  Step step = limit != 0 ? try_candidate(now, proven_) : next_candidate(now);
+  step.settled = true;
+  return step;
+}
+
+void MtuSearch::on_data(Instant now, std::uint32_t size) {
+  if (phase_ != Phase::kSettled || confirm_armed_ || size <= floor_size_)
+    return;
+  confirm_armed_ = true;
+  deadline_ = std::min(deadline_, now + kConfirmDelay);
+}
+
+void MtuSearch::set_interval(Instant now, Duration interval) {
+  interval_ = interval;
+  if (phase_ == Phase::kSettled && !confirm_armed_)
+    deadline_ = std::max(now, settled_at_ + interval_);
+}
+
+std::uint32_t MtuSearch::slice(std::uint32_t size) const {
+  return size > overhead_ ? static_cast<std::uint32_t>(envelope_.slice(size - overhead_)) : 0;
+}
+
+std::uint32_t MtuSearch::aligned(std::uint32_t size) const {
+  const std::size_t clear = slice(size) + kReservedHeaderSize;
+  return static_cast<std::uint32_t>(envelope_.size(clear)) + overhead_;
+}
+
+// A limit the kernel named is most likely the answer and tried first; otherwise halves.
+MtuSearch::Step MtuSearch::next_candidate(Instant now, bool kernel_named) {
+  const std::uint32_t highest = aligned(failed_ - 1);
+  if (highest <= proven_)
+    return settle(now);
+  const std::uint32_t middle = aligned((proven_ + failed_) / 2);
+  return try_candidate(now, kernel_named || middle <= proven_ ? highest : middle);
+}
+
+MtuSearch::Step MtuSearch::try_candidate(Instant now, std::uint32_t size) {
+  candidate_ = size;
+  attempts_ = 1;
+  deadline_ = now + attempt_gap_;
+  return {.probe = true};
+}
+
+MtuSearch::Step MtuSearch::settle(Instant now) {
+  phase_ = Phase::kSettled;
+  settled_at_ = now;
+  confirm_armed_ = false;
+  deadline_ = now + interval_;
+  return {.settled = true};
+}
+
+MtuSearch::Step MtuSearch::fall_back(Instant now) {
+  failed_ = proven_;
+  proven_ = floor_size_;
+  phase_ = Phase::kSearching;
+  confirm_armed_ = false;
+  attempts_ = 0;
+  Step step = next_candidate(now);
+  step.settled = true;
+  step.black_hole = true;
+  return step;
+}
+
+}  // namespace ringknet

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Reading a sender's progress from its PINGs. A sequence of "none" means that nothing was sent
+// since the sender started; if we had data from it, it restarted - unless the PING is an old one
+// that was overtaken by that data. The sender's clock in the PINGs tells these apart: only
+// differences between two stamps of the same sender are used, never its relation to our clock.
+#include "engine/core/peer_sequence.h"
+
+namespace ringknet {
+namespace {
+
+// A stamp this far behind the newest one is no late packet but a machine that booted.
+constexpr Duration kRebootGap = std::chrono::seconds(10);
+
+}  // namespace
+
+PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& ping, Duration slack,
+                                                Duration quiet) {
+  if (!ping.timed) {
+    // A forced PING announces a multiple of 8191 so that receivers which hear no data do not lose
+    // track.
+    if (!ping.seq.none())
+      window_.advance(ping.seq);
+    return PingMeaning::kNothing;
+  }
+  Instant stamp = instant_of(ping.stamp);
+  if (stamp == kNever)
+    stamp = now;  // not a clock we can read: arrival order has to do
+  const bool first = ping_stamp_ == kNever;
+  const bool late = !first && stamp <= ping_stamp_ && ping_stamp_ - stamp < kRebootGap;
+  if (late)
+    return PingMeaning::kNothing;
+
+  PingMeaning meaning = PingMeaning::kNothing;
+  if (ping.seq.none()) {
+    if (restarted(stamp, slack)) {
+      window_.reset();
+      last_data_ = kNever;
+      meaning = PingMeaning::kRestarted;
+    }
+  } else if (window_.started() && ping.seq.ahead_of(window_.head()) < 0) {
+    // Behind us although no data moved us lately: we lost track of the sender (it restarted
+    // unheard, or it sent more than half the sequence space to others). Its word counts.
+    if (last_data_ == kNever || now - last_data_ > quiet) {
+      window_.reset();
+      window_.advance(ping.seq);
+    }
+  } else {
+    window_.advance(ping.seq);
+  }
+  ping_stamp_ = stamp;
+  ping_arrival_ = now;
+  ping_seq_ = ping.seq;
+  return meaning;
+}
+
+bool PeerSequence::restarted(Instant stamp, Duration slack) const {
+  if (!window_.started() || ping_stamp_ == kNever)
+    return false;
+  // The sequence never goes back to none while a sender lives.
+  if (!ping_seq_.none() || stamp < ping_stamp_)
+    return true;
+  // The sender had sent nothing at its last PING, then data came, and now it says "nothing" again:
+  // a restart if this PING was sent after that data. Seen through the last PING, whose delay is
+  // within the slack, the data was sent no later than ping_stamp_ + slack + (last_data_ -
+  // ping_arrival_).
+  return last_data_ != kNever && stamp - ping_stamp_ > (last_data_ - ping_arrival_) + slack;
+}
+
+void PeerSequence::reset() {
+  window_.reset();
+  last_data_ = kNever;
+}
+
+}  // namespace ringknet

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Which message sequences of one sender are done with: a true sliding window over half of the
+// sequence space. Ahead is new and moves the window; behind is new exactly if it was not marked.
+//
+//      head - 32767 ........ head | head + 1 ........ head + 32768
+//      behind: one bit each        ahead: new
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/base/sequence.h"
+
+namespace ringknet {
+
+class SeenWindow {
+ public:
+  // Whether anything was heard since the last reset; the first sequence after one is adopted as it
+  // is.
+  bool started() const { return started_; }
+  MessageSeq head() const { return head_; }
+
+  bool seen(MessageSeq seq) const { return started_ && seq.ahead_of(head_) <= 0 && bit(seq); }
+  void mark(MessageSeq seq) {
+    advance(seq);
+    bits_[index(seq)] |= mask(seq);
+  }
+  // The sender has got as far as `seq`: what falls out behind is forgotten, what is skipped counts
+  // as unseen.
+  void advance(MessageSeq seq);
+  void reset() {
+    started_ = false;
+    bits_.fill(0);
+  }
+
+ private:
+  static constexpr std::size_t kSpan = 32768;
+  static std::size_t index(MessageSeq seq) { return (seq.value % kSpan) / 64; }
+  static std::uint64_t mask(MessageSeq seq) { return std::uint64_t{1} << (seq.value % 64); }
+  bool bit(MessageSeq seq) const { return (bits_[index(seq)] & mask(seq)) != 0; }
+
+  std::array<std::uint64_t, kSpan / 64> bits_{};
+  MessageSeq head_{};
+  bool started_ = false;
+};
+
+}  // namespace ringknet
