@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Every outside library, found here and nowhere else. The rest of the build knows only the three targets
+# knet_dep_uring, knet_dep_fmt, knet_dep_lz4 and, in tests, doctest::doctest.
+#
+# libknet.so.1 is loaded into other people's processes (corosync), so it should drag in as little as can be:
+# liburing is linked from its static archive (Debian builds it position independent), fmt is used header-only (Debian
+# ships no static archive of it). Where a distribution has no liburing.a, the shared one is taken.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
+find_library(LIBURING_ARCHIVE NAMES liburing.a HINTS ${LIBURING_LIBRARY_DIRS})
+mark_as_advanced(LIBURING_ARCHIVE)
+add_library(knet_dep_uring INTERFACE)
+if(LIBURING_ARCHIVE)
+  target_include_directories(knet_dep_uring SYSTEM INTERFACE ${LIBURING_INCLUDE_DIRS})
+  target_link_libraries(knet_dep_uring INTERFACE "${LIBURING_ARCHIVE}")
+else()
+  target_link_libraries(knet_dep_uring INTERFACE PkgConfig::LIBURING)
+endif()
+
+find_package(fmt 9 REQUIRED)
+add_library(knet_dep_fmt INTERFACE)
+target_link_libraries(knet_dep_fmt INTERFACE fmt::fmt-header-only)
+
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
+add_library(knet_dep_lz4 INTERFACE)
+target_link_libraries(knet_dep_lz4 INTERFACE PkgConfig::LZ4)
+
+find_package(doctest 2.4 REQUIRED)
