@@ -25,10 +25,25 @@ enum class Drop : std::uint8_t {
   kFragmentCount,        // 0 or 255 fragments
   kFragmentIndex,        // index 0 or beyond the count in a fragmented message
   kEmpty,                // data without payload
+  // seal: what the encryption refuses
+  kSealShort,       // shorter than its envelope
+  kSealLong,        // longer than any legal packet in its envelope
+  kSealMac,         // no key in use made this: damaged, forged, or another cluster's
+  kSealLength,      // authentic, but not whole blocks
+  kSealPadding,     // authentic, but wrongly padded
+  kSealReflected,   // our own packet, sent back to us
+  kSealSender,      // the envelope names a sender that is not a configured host
+  kSealCounter,     // a packet counter that is never used
+  kSealReplay,      // opened before: a repeat, or the other copy of an ACTIVE message
+  kSealStale,       // too old to tell whether it was opened before
+  kSealUnverified,  // authentic, but perhaps recorded: its epoch has answered no challenge yet
+  kSealImpostor,    // the packet names another sender than its envelope
+  kClearRefused,    // not encrypted, and only encrypted packets are allowed
   // core: legal bytes in the wrong place
   kUnknownHost,        // the sender is not a configured host
   kUnknownLink,        // the named link is not configured
   kSourceAddress,      // a static link's packet from another address
+  kAccessList,         // the link's access list rejects the sender
   kNoSourceLink,       // data from an address that no link of the host has
   kUnreachable,        // data from a host that has not proven any link yet
   kDuplicate,          // seen before: the other copy of an ACTIVE message, or a repeat

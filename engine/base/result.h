@@ -18,6 +18,8 @@ enum class Error : unsigned char {
   kUnknownHost,          // the host was not added
   kUnknownLink,          // the link is not configured
   kHostExists,           // the host was added before
+  kEntryExists,          // the access list has this very entry
+  kEntryUnknown,         // the access list has no such entry
   kBusy,                 // the object is in use: links configured, link enabled, hosts present
   kLoopbackConflict,     // loopback goes to the own host only, alone
   kAddressConflict,      // static and dynamic links cannot share a local address

@@ -167,6 +167,14 @@ class Fabric {
   // Ascending ids of configured links; `count` entries of `out` are written.
   Result<std::size_t> link_list(HostId host, std::span<LinkId, kLinksPerHost> out) const;
 
+  // Whether dynamic links consult their access lists; off at first. Static links always admit their
+  // peer's address only.
+  void set_access_lists(bool enabled) { access_lists_ = enabled; }
+  // Dynamic links only (kInvalid for static ones). `position`: see AccessList::insert.
+  Result<> access_insert(HostId host, LinkId link, int position, const AccessEntry& entry);
+  Result<> access_remove(HostId host, LinkId link, const AccessEntry& entry);
+  Result<> access_clear(HostId host, LinkId link);
+
   // Interface MTU to assume instead of probing (1..65535), or 0 to probe.
   Result<> set_manual_mtu(Instant now, std::uint32_t interface_mtu);
   // How often a settled MTU is searched again for a larger one.
@@ -196,7 +204,9 @@ class Fabric {
   void on_pong(Instant now, Link& link, const PingPacket& packet);
   Link* control_link(Instant now, HostId sender, LinkId id, SocketId socket, const Address& from);
   void learn(Instant now, Link& link, SocketId socket, const Address& from);
+  bool admits(const Link& link, const Address& from) const;
   void give_up_partials(Host& host);
+  void expire_behind(Host& host);
 
   // fabric_tx.cc
   bool collect_targets(const Destinations& destinations, bool local, std::uint32_t& slice);
@@ -227,18 +237,20 @@ class Fabric {
 
   Link* find_link(const LinkRef& ref) const;
   Result<Link*> configured(HostId host, LinkId link) const;
+  Result<Link*> with_access_list(HostId host, LinkId link) const;
 
   Config config_;
   Envelope envelope_;  // the sizes of the crypto configuration in use: none yet
-  HostTable hosts_;
   DeadlineHeap deadlines_;
-  MessagePool messages_;
+  MessagePool messages_;  // outlives the hosts, whose partial messages go back to it
+  HostTable hosts_;
   TransmitArena arena_;
   ControlQueue control_;
   RunQueue runs_;
   InFlightTable in_flight_;
   BoundedQueue<Event> events_;
   std::vector<LinkRef> targets_;  // scratch of send()
+  std::uint64_t sends_ = 0;
   MessageSeq last_seq_{};
   Duration mtu_interval_ = std::chrono::seconds(60);
   std::uint32_t manual_mtu_ = 0;
@@ -246,6 +258,7 @@ class Fabric {
   std::size_t link_count_ = 0;
   std::uint32_t generation_ = 0;
   bool has_loopback_ = false;
+  bool access_lists_ = false;
   DropCounters drops_;
 };
 

@@ -247,6 +247,33 @@ Result<std::size_t> Fabric::link_list(HostId host_id, std::span<LinkId, kLinksPe
   return count;
 }
 
+Result<Link*> Fabric::with_access_list(HostId host, LinkId link) const {
+  const auto found = configured(host, link);
+  if (found && !(*found)->config.dynamic) {
+    return Error::kInvalid;
+  }
+  return found;
+}
+
+Result<> Fabric::access_insert(HostId host, LinkId link, int position, const AccessEntry& entry) {
+  const auto found = with_access_list(host, link);
+  return found ? (*found)->access.insert(position, entry) : found.error();
+}
+
+Result<> Fabric::access_remove(HostId host, LinkId link, const AccessEntry& entry) {
+  const auto found = with_access_list(host, link);
+  return found ? (*found)->access.remove(entry) : found.error();
+}
+
+Result<> Fabric::access_clear(HostId host, LinkId link) {
+  const auto found = with_access_list(host, link);
+  if (!found) {
+    return found.error();
+  }
+  (*found)->access.clear();
+  return {};
+}
+
 Result<> Fabric::set_manual_mtu(Instant now, std::uint32_t interface_mtu) {
   if (interface_mtu > kIpPacketMax)
     return Error::kInvalid;

@@ -39,6 +39,9 @@ std::optional<Delivery> Fabric::on_data(Instant now, SocketId socket, const Addr
   Link* link = host->source_link(from, socket);
   if (link == nullptr)
     return dropped(Drop::kNoSourceLink);
+  if (!admits(*link, from)) {
+    return dropped(Drop::kAccessList);
+  }
   link->stats.rx_data.add(size);
   // The sender has this link up, and one PONG proves it for us, too: waiting for more would lose
   // its messages.
@@ -52,6 +55,7 @@ std::optional<Delivery> Fabric::on_data(Instant now, SocketId socket, const Addr
 
   if (header.whole()) {
     host->sequence.on_data(now, header.seq);
+    expire_behind(*host);
     host->sequence.done(header.seq);
     return deliver(header, packet.payload, MessageBufferId::kNone);
   }
@@ -59,6 +63,7 @@ std::optional<Delivery> Fabric::on_data(Instant now, SocketId socket, const Addr
   if (const auto* reason = std::get_if<Drop>(&outcome))
     return dropped(*reason);
   host->sequence.on_data(now, header.seq);
+  expire_behind(*host);
   if (const auto* pending = std::get_if<Reassembly::Pending>(&outcome)) {
     if (!pending->evicted.none()) {
       host->sequence.done(pending->evicted);
@@ -130,6 +135,10 @@ Link* Fabric::control_link(Instant now, HostId sender, LinkId id, SocketId socke
     drops_.add(Drop::kUnknownLink);
     return nullptr;
   }
+  if (!admits(*link, from)) {
+    drops_.add(Drop::kAccessList);
+    return nullptr;
+  }
   if (link->config.dynamic) {
     learn(now, *link, socket, from);
   } else if (!link->config.remote.same_ip(from)) {
@@ -137,6 +146,11 @@ Link* Fabric::control_link(Instant now, HostId sender, LinkId id, SocketId socke
     return nullptr;
   }
   return link;
+}
+
+// Static links admit their peer's address and need no list.
+bool Fabric::admits(const Link& link, const Address& from) const {
+  return !access_lists_ || !link.config.dynamic || link.access.accepts(from);
 }
 
 // A dynamic link's peer is wherever its control packets come from, port included: it may sit behind
@@ -161,6 +175,7 @@ void Fabric::on_ping(Instant now, Host& host, Link& link, const PingPacket& pack
     give_up_partials(host);
     emit({.kind = Event::Kind::kPeerRestarted, .host = host.id});
   }
+  expire_behind(host);
   queue_control({.kind = ControlItem::Kind::kPong,
                  .link = link.ref,
                  .seq = packet.seq,
@@ -181,6 +196,15 @@ void Fabric::on_pong(Instant now, Link& link, const PingPacket& packet) {
     refresh_host(*hosts_.find(link.ref.host));
   }
   reschedule(link);
+}
+
+// Whenever the sender's sequence moved on: what it left far behind must not be taken for a part of
+// the message that will have the same number.
+void Fabric::expire_behind(Host& host) {
+  host.reassembly.expire_behind(host.sequence.newest(), [&](MessageSeq seq) {
+    host.sequence.done(seq);
+    drops_.add(Drop::kExpired);
+  });
 }
 
 void Fabric::give_up_partials(Host& host) {

@@ -34,6 +34,13 @@ void Fabric::on_timeout(Instant now) {
         drops_.add(Drop::kExpired);
       });
     }
+    if (due.overdue) {
+      emit({.kind = Event::Kind::kLinkSuspect,
+            .reason = Event::Reason::kSilence,
+            .host = link.ref.host,
+            .link = link.ref.link});
+      refresh_host(*hosts_.find(link.ref.host));
+    }
     act_on_mtu(now, link, due.mtu);
     reschedule(link);
   }

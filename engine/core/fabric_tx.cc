@@ -107,10 +107,14 @@ void Fabric::queue_message(const DataHeader& header, ConstBytes message, std::ui
 // Fills `targets_` and lowers `slice` to what all of them carry; false when there is nobody.
 bool Fabric::collect_targets(const Destinations& destinations, bool local, std::uint32_t& slice) {
   targets_.clear();
+  ++sends_;
   const auto take = [&](HostId id) {
     Host* host = hosts_.find(id);
     if (host == nullptr || !host->reachable || (local && id == config_.self))
       return;
+    if (host->chosen_by == sends_)
+      return;
+    host->chosen_by = sends_;
     collect_links(*host, slice);
   };
   if (destinations.broadcast) {

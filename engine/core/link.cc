@@ -11,6 +11,7 @@ namespace {
 // Three PINGs in a row answered by "nobody listens here", with no PONG in between, are not a forged
 // ICMP message.
 constexpr std::uint8_t kRefusalsMax = 3;
+// A flood of (forged) reports must not become a flood of PINGs.
 constexpr Duration kAskGapMin = std::chrono::milliseconds(10);
 
 }  // namespace
@@ -39,6 +40,7 @@ void Link::set_enabled(Instant now, bool enabled) {
       judge_from_ = now;  // it was not asked meanwhile
   } else {
     next_ping_ = kNever;
+    answer_due_ = kNever;
     mtu.stop();
   }
 }
@@ -59,11 +61,21 @@ Link::Due Link::on_timeout(Instant now) {
   if (next_ping_ <= now) {
     const Duration late = now - next_ping_;
     if (judge_from_ != kNever)
-      judge_from_ += late;
+      judge_from_ = std::min(now, judge_from_ + late);  // no later than a PONG that just came
     next_ping_ = late < timers.interval ? next_ping_ + timers.interval : now + timers.interval;
     last_ping_ = now;
     refused_this_ping_ = false;
     due.ping = true;
+    if (connected_ && !suspect_ && answer_due_ == kNever) {
+      answer_due_ = now + answer_max() / 2;
+      asked_again_ = false;
+    }
+  } else if (answer_due_ <= now) {
+    due.ping = !asked_again_;
+    due.overdue = asked_again_;
+    suspect_ = suspect_ || asked_again_;
+    answer_due_ = asked_again_ ? kNever : now + answer_max() / 2;
+    asked_again_ = true;
   }
   if (enabled_ && judge_from_ != kNever && now - judge_from_ >= silence_max()) {
     due.silent = true;
@@ -76,6 +88,7 @@ Link::Due Link::on_timeout(Instant now) {
 bool Link::on_pong(Instant now, Duration sample) {
   last_pong_ = now;
   judge_from_ = now;
+  answer_due_ = kNever;
   suspect_ = false;
   refusals_ = 0;
   mtu.on_pong();
@@ -110,7 +123,7 @@ Link::Verdict Link::on_trouble(Instant now, bool refused) {
   }
   if (!fresh || !connected_)
     return Verdict::kKnown;
-  next_ping_ = std::min(next_ping_, now);
+  next_ping_ = std::min(next_ping_, std::max(now, last_ping_ + kAskGapMin));
   return Verdict::kAsk;
 }
 
@@ -129,6 +142,7 @@ void Link::down(Instant now) {
   refusals_ = 0;
   last_pong_ = kNever;
   judge_from_ = kNever;
+  answer_due_ = kNever;
   learned = false;
   if (config.dynamic)
     next_ping_ = kNever;  // until the peer is heard again
@@ -138,7 +152,7 @@ void Link::down(Instant now) {
 }
 
 Instant Link::next_deadline() const {
-  Instant deadline = std::min(next_ping_, mtu.deadline());
+  Instant deadline = std::min({next_ping_, answer_due_, mtu.deadline()});
   if (enabled_ && judge_from_ != kNever)
     deadline = std::min(deadline, judge_from_ + silence_max());
   return deadline;
@@ -148,6 +162,12 @@ Instant Link::next_deadline() const {
 // lost path stays unnoticed for more than timeout + interval.
 Duration Link::silence_max() const {
   return timers.timeout + std::min(2 * latency_.mean(), timers.interval);
+}
+
+// After this an answer is late: well before the timeout, and well beyond what the path has shown to
+// need.
+Duration Link::answer_max() const {
+  return std::min(std::max(timers.interval / 2, slack()), timers.timeout);
 }
 
 }  // namespace ringknet

@@ -7,6 +7,9 @@
 //   probing  --pong_count + 1 PONGs in a row, or data after one PONG--> connected
 //   connected --silence for longer than the timeout--> probing
 //
+// Long before that, a PING whose answer is late is repeated, and if that is not answered either the
+// link is suspect: other links are preferred, and no harm is done if it was just slow.
+//
 // Silence counts from the last PONG, but the time in which this process did not get to send its
 // PINGs does not count: a process that was stopped must not blame its peers.
 #pragma once
@@ -14,6 +17,7 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/core/access_list.h"
 #include "engine/core/deadline_heap.h"
 #include "engine/core/event.h"
 #include "engine/core/latency.h"
@@ -44,6 +48,7 @@ class Link : public DeadlineNode {
   std::uint8_t priority = 0;
   LinkStats stats;
   MtuSearch mtu;
+  AccessList access;          // dynamic links only
   std::uint32_t slice = 0;    // largest message slice per packet at present
   bool learned = false;       // dynamic: config.remote is known and in use
   bool ping_queued = false;   // a PING waits to be polled
@@ -69,7 +74,8 @@ class Link : public DeadlineNode {
 
   struct Due {
     bool ping = false;
-    bool silent = false;  // the link is to be taken down
+    bool silent = false;   // the link is to be taken down
+    bool overdue = false;  // an answer is late: the link has become suspect
     MtuSearch::Step mtu;
   };
   Due on_timeout(Instant now);
@@ -88,6 +94,7 @@ class Link : public DeadlineNode {
 
  private:
   Duration silence_max() const;
+  Duration answer_max() const;
   bool pinging() const { return enabled_ && !loopback() && addressable(); }
 
   bool enabled_ = false;
@@ -97,9 +104,12 @@ class Link : public DeadlineNode {
   std::uint8_t refusals_ = 0;  // PINGs in a row that were answered by a refusal
   bool refused_this_ping_ = false;
   Instant last_pong_ = kNever;
-  Instant last_ping_ = kNever;
+  Instant last_ping_{};
   Instant next_ping_ = kNever;
   Instant judge_from_ = kNever;  // last PONG plus what we slept through
+  Instant answer_due_ =
+      kNever;  // when the PING sent last should have been answered, or is repeated
+  bool asked_again_ = false;
   Latency latency_;
 };
 

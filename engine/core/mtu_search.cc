@@ -51,17 +51,14 @@ MtuSearch::Step MtuSearch::on_timeout(Instant now) {
     case Phase::kIdle:
       deadline_ = kNever;
       return {};
-    case Phase::kSettled: {
-      if (confirm_armed_) {
-        phase_ = Phase::kConfirming;
-        small_answered_ = false;
-        return try_candidate(now, proven_);
-      }
-      // Time to look for more: from what is proven upwards.
-      failed_ = kIpPacketMax + 1;
-      phase_ = Phase::kSearching;
-      return try_candidate(now, aligned(kIpPacketMax));
-    }
+    case Phase::kSettled:
+      // Large data flows, or it is time to look for more: a path that shrank while nothing large
+      // was sent must be found out, too.
+      if (!confirm_armed_ && proven_ <= floor_size_)
+        return look_for_more(now);
+      phase_ = Phase::kConfirming;
+      small_answered_ = false;
+      return try_candidate(now, proven_);
     case Phase::kSearching:
       if (attempts_ < kSearchAttempts) {
         ++attempts_;
@@ -71,16 +68,13 @@ MtuSearch::Step MtuSearch::on_timeout(Instant now) {
       failed_ = std::min(failed_, candidate_);
       return next_candidate(now);
     case Phase::kConfirming: {
-      if (attempts_ < kConfirmAttempts) {
-        ++attempts_;
-        deadline_ = now + attempt_gap_;
-        return {.probe = true, .ping = attempts_ == 2};
-      }
-      if (small_answered_)
+      // A probe counts as lost only if small packets were answered meanwhile. If nothing at all
+      // comes back, whether the link is down is not for this machine to judge: it keeps asking.
+      const bool alive = small_answered_;
+      if (alive && attempts_++ >= kConfirmAttempts)
         return fall_back(now);
-      // Nothing at all comes back: whether the link is down is not for this machine to judge. Keep
-      // asking.
-      deadline_ = now + 4 * attempt_gap_;
+      small_answered_ = false;
+      deadline_ = now + (alive ? 1 : 4) * attempt_gap_;
       return {.probe = true, .ping = true};
     }
   }
@@ -96,6 +90,8 @@ bool MtuSearch::on_reply(Instant now, std::uint16_t size, Step& step) {
     confirm_armed_ = false;
     phase_ = Phase::kSettled;
     deadline_ = settled_at_ + interval_;
+    if (deadline_ <= now)
+      step = look_for_more(now);
     return true;
   }
   proven_ = std::max(proven_, candidate_);
@@ -163,6 +159,13 @@ MtuSearch::Step MtuSearch::try_candidate(Instant now, std::uint32_t size) {
   attempts_ = 1;
   deadline_ = now + attempt_gap_;
   return {.probe = true};
+}
+
+// From what is proven upwards.
+MtuSearch::Step MtuSearch::look_for_more(Instant now) {
+  failed_ = kIpPacketMax + 1;
+  phase_ = Phase::kSearching;
+  return try_candidate(now, aligned(kIpPacketMax));
 }
 
 MtuSearch::Step MtuSearch::settle(Instant now) {

@@ -5,13 +5,14 @@
 //
 //                start()                     bracket closed
 //      kIdle ---------------> kSearching -----------------------> kSettled
-//        ^  stop()               ^    ^                            |     |
-//        |                       |    |  interval: look for more   |     | large data flows
-//        |                       |    +----------------------------+     v
-//        |                       |     black hole: large probes lost, small
-//        |                       +----------------------------------- kConfirming
-//        |                             pongs arrive                      | answered: back to
-//        kSettled
+//        ^  stop()               ^    ^                               |   ^
+//        |                       |    |      large data flows, or the |   | answered
+//        |                       |    |      interval has passed      v   |
+//        |                       |    +--------------------------- kConfirming
+//        |                       |      answered, and the interval      |
+//        |                       |      has passed: look for more       |
+//        |                       +--------------------------------------+
+//                                  black hole: large probes lost, small pongs arrive
 //
 // The search never takes anything away from a working link: it starts from the floor that every
 // path carries and only raises. What is proven is lowered by evidence only: the kernel refuses the
@@ -71,6 +72,7 @@ class MtuSearch {
  private:
   Step next_candidate(Instant now, bool kernel_named = false);
   Step try_candidate(Instant now, std::uint32_t size);
+  Step look_for_more(Instant now);
   Step settle(Instant now);
   Step fall_back(Instant now);
 

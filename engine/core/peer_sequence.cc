@@ -33,7 +33,7 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
 
   PingMeaning meaning = PingMeaning::kNothing;
   if (ping.seq.none()) {
-    if (restarted(stamp, slack)) {
+    if (restarted(now, stamp, slack)) {
       window_.reset();
       last_data_ = kNever;
       meaning = PingMeaning::kRestarted;
@@ -41,7 +41,7 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
   } else if (window_.started() && ping.seq.ahead_of(window_.head()) < 0) {
     // Behind us although no data moved us lately: we lost track of the sender (it restarted
     // unheard, or it sent more than half the sequence space to others). Its word counts.
-    if (last_data_ == kNever || now - last_data_ > quiet) {
+    if (quiet_since_data(now, stamp, quiet)) {
       window_.reset();
       window_.advance(ping.seq);
     }
@@ -54,7 +54,7 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
   return meaning;
 }
 
-bool PeerSequence::restarted(Instant stamp, Duration slack) const {
+bool PeerSequence::restarted(Instant now, Instant stamp, Duration slack) const {
   if (!window_.started() || ping_stamp_ == kNever)
     return false;
   // The sequence never goes back to none while a sender lives.
@@ -63,8 +63,21 @@ bool PeerSequence::restarted(Instant stamp, Duration slack) const {
   // The sender had sent nothing at its last PING, then data came, and now it says "nothing" again:
   // a restart if this PING was sent after that data. Seen through the last PING, whose delay is
   // within the slack, the data was sent no later than ping_stamp_ + slack + (last_data_ -
-  // ping_arrival_).
-  return last_data_ != kNever && stamp - ping_stamp_ > (last_data_ - ping_arrival_) + slack;
+  // ping_arrival_). Where that delay was no network's but our own, because we did not run, this PING
+  // comes together with the data.
+  return last_data_ != kNever && now - last_data_ > slack &&
+         stamp - ping_stamp_ > (last_data_ - ping_arrival_) + slack;
+}
+
+// Whether no data came for so long that this PING cannot have been overtaken by it. By our clock
+// alone it may seem so when the PING waited for us while we did not run; by the sender's clock alone,
+// when its other PINGs were lost.
+bool PeerSequence::quiet_since_data(Instant now, Instant stamp, Duration quiet) const {
+  if (last_data_ == kNever)
+    return true;
+  const bool by_sender =
+      data_stamp_ == kNever || stamp < data_stamp_ || stamp - data_stamp_ > quiet;
+  return by_sender && now - last_data_ > quiet;
 }
 
 void PeerSequence::reset() {

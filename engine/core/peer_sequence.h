@@ -16,12 +16,15 @@ namespace ringknet {
 class PeerSequence {
  public:
   bool seen(MessageSeq seq) const { return window_.seen(seq); }
+  // How far the sender is, as far as we know.
+  MessageSeq newest() const { return window_.head(); }
   // Data `seq` arrived and was new, wholly or in part.
   void on_data(Instant now, MessageSeq seq) {
     window_.advance(seq);
     last_data_ = now;
+    data_stamp_ = ping_stamp_;
   }
-  // The message is done with: delivered, or given up.
+  // The message is done with: delivered (on_data() was told before), or given up, perhaps long ago.
   void done(MessageSeq seq) { window_.mark(seq); }
 
   enum class PingMeaning { kNothing, kRestarted };
@@ -34,10 +37,12 @@ class PeerSequence {
   void reset();
 
  private:
-  bool restarted(Instant stamp, Duration slack) const;
+  bool restarted(Instant now, Instant stamp, Duration slack) const;
+  bool quiet_since_data(Instant now, Instant stamp, Duration quiet) const;
 
   SeenWindow window_;
   Instant last_data_ = kNever;
+  Instant data_stamp_ = kNever;  // the newest PING's stamp when that data came
   // The newest timed PING, by its sender's clock.
   Instant ping_stamp_ = kNever;
   Instant ping_arrival_ = kNever;

@@ -3,6 +3,7 @@
 // Reassembly of fragmented messages.
 #include "engine/core/reassembly.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace ringknet {
@@ -81,6 +82,8 @@ Reassembly::Slot* Reassembly::open(Instant now, const DataHeader& header, Messag
   chosen->header = header;
   chosen->buffer = *buffer;
   chosen->updated = now;
+  if (partial_ == 0 || header.seq.ahead_of(oldest_) < 0)
+    oldest_ = header.seq;
   ++partial_;
   return chosen;
 }
@@ -110,7 +113,8 @@ Drop Reassembly::check(const Slot& slot, const DataPacket& packet) {
       return Drop::kSliceSize;
     if (slot.last > size)
       return Drop::kSliceSize;
-    if (slices * size + slot.last > kMessageSizeMax)
+    // A last fragment that is still missing has one byte at least.
+    if (slices * size + std::max(slot.last, 1u) > kMessageSizeMax)
       return Drop::kFragmentOffset;
   }
   return Drop::kCount;

@@ -17,6 +17,7 @@
 #include <variant>
 
 #include "engine/base/drop.h"
+#include "engine/base/sequence.h"
 #include "engine/base/time.h"
 #include "engine/core/message_pool.h"
 #include "engine/wire/packet.h"
@@ -56,11 +57,37 @@ class Reassembly {
       }
     }
   }
+  // Gives up what the sender's newest message left so far behind that its number will mean another
+  // message before long; calls given_up(seq) for each. One comparison while there is nothing to do.
+  template <typename Function>
+  void expire_behind(MessageSeq newest, Function&& given_up) {
+    if (partial_ == 0 || distance(newest, oldest_) <= kBehindMax)
+      return;
+    oldest_ = newest;
+    for (Slot& slot : slots_) {
+      if (!slot.used())
+        continue;
+      const MessageSeq seq = slot.header.seq;
+      if (distance(newest, seq) > kBehindMax) {
+        free_slot(slot);
+        given_up(seq);
+      } else if (distance(newest, seq) > distance(newest, oldest_)) {
+        oldest_ = seq;
+      }
+    }
+  }
   // Gives up everything; returns how many partial messages there were.
   std::size_t clear();
   bool empty() const { return partial_ == 0; }
 
  private:
+  // A quarter of the sequence space: far more than any path reorders, and what is given up here is
+  // still told apart from what is ahead even if the sender jumps by half of the space.
+  static constexpr std::uint16_t kBehindMax = 16384;
+  static std::uint16_t distance(MessageSeq newest, MessageSeq seq) {
+    return static_cast<std::uint16_t>(newest.value - seq.value);
+  }
+
   struct Slot {
     DataHeader header;  // of the first fragment that came; index unused
     MessageBufferId buffer = MessageBufferId::kNone;
@@ -82,6 +109,7 @@ class Reassembly {
   MessagePool* pool_;
   std::array<Slot, kSlots> slots_;
   std::size_t partial_ = 0;
+  MessageSeq oldest_{};      // no partial message is older; it may be gone already
   std::size_t recent_ = 0;  // where the last fragment went: most often the next one's place, too
 };
 

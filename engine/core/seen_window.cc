@@ -11,12 +11,11 @@ void SeenWindow::advance(MessageSeq seq) {
     head_ = seq;
     return;
   }
-  const int steps = seq.ahead_of(head_);
-  if (steps <= 0)
+  std::size_t left = steps_to(seq);
+  if (left == 0)
     return;
   // Clears the slots that change their meaning: one by one to a word boundary, then word by word.
   auto value = static_cast<std::uint16_t>(head_.value + 1);
-  int left = steps;
   while (left > 0) {
     const MessageSeq at{value};
     if (value % 64 == 0 && left >= 64) {
