@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Making, adopting and finding datafds.
+#include "engine/ring/datafd.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "engine/ring/socket_buffer.h"
+
+namespace ringknet {
+namespace {
+
+// io_uring would "poll" what cannot be polled, as always ready. epoll knows the difference. Answers
+// an errno.
+int check_pollable(int descriptor) {
+  const int poller = epoll_create1(EPOLL_CLOEXEC);
+  if (poller < 0)
+    return errno;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  const int error = epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event) < 0 ? errno : 0;
+  close(poller);
+  return error;
+}
+
+int prepare_adopted(int descriptor) {
+  const int descriptor_flags = fcntl(descriptor, F_GETFD);
+  if (descriptor_flags < 0 || fcntl(descriptor, F_SETFD, descriptor_flags | FD_CLOEXEC) < 0)
+    return errno;
+  const int status_flags = fcntl(descriptor, F_GETFL);
+  if (status_flags < 0 || fcntl(descriptor, F_SETFL, status_flags | O_NONBLOCK) < 0)
+    return errno;
+  return check_pollable(descriptor);
+}
+
+}  // namespace
+
+Datafd::Datafd(int application, int descriptor, bool owned)
+    : application_(application), descriptor_(descriptor), owned_(owned) {
+  int type = 0;
+  socklen_t size = sizeof(type);
+  is_socket_ = getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+  is_stream_ = is_socket_ ? type == SOCK_STREAM : true;
+  is_datagram_ = is_socket_ && type != SOCK_STREAM && type != SOCK_SEQPACKET;
+}
+
+Datafd::Opened Datafd::make_pair(bool privileged) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+    return {.datafd = nullptr, .error = errno};
+  }
+  Opened opened;
+  opened.datafd.reset(new Datafd(ends[0], ends[1], true));
+  std::size_t granted = 0;
+  opened.error = enlarge_socket_buffers(ends[0], privileged, opened.buffer_granted);
+  if (opened.error == 0)
+    opened.error = enlarge_socket_buffers(ends[1], privileged, granted);
+  if (opened.error != 0)
+    opened.datafd.reset();
+  return opened;
+}
+
+Datafd::Opened Datafd::adopt(int descriptor) {
+  if (const int error = prepare_adopted(descriptor); error != 0)
+    return {.datafd = nullptr, .error = error};
+  Opened opened;
+  opened.datafd.reset(new Datafd(descriptor, descriptor, false));
+  return opened;
+}
+
+void Datafd::close() {
+  if (owned_ && descriptor_ >= 0) {
+    ::close(application_);
+    ::close(descriptor_);
+  }
+  application_ = -1;
+  descriptor_ = -1;
+}
+
+std::int64_t Datafd::unread() const {
+  // A datagram socket answers for its first message only.
+  int size = 0;
+  if (is_datagram_ || ioctl(descriptor_, FIONREAD, &size) < 0)
+    return -1;
+  return size;
+}
+
+bool Datafd::readable() const {
+  pollfd state{descriptor_, POLLIN, 0};
+  return poll(&state, 1, 0) > 0 && (state.revents & POLLIN) != 0;
+}
+
+Datafd& DatafdTable::add(std::unique_ptr<Datafd> datafd, Channel channel) {
+  std::size_t slot = 0;
+  while (slot < slots_.size() && slots_[slot])
+    ++slot;
+  if (slot == slots_.size())
+    slots_.emplace_back();
+  slots_[slot] = std::move(datafd);
+  Datafd& added = *slots_[slot];
+  added.channel = channel;
+  added.slot = static_cast<std::uint16_t>(slot);
+  added.generation = ++last_generation_;
+  channels_[raw(channel)] = &added;
+  return added;
+}
+
+Datafd* DatafdTable::find(Channel channel) const {
+  return raw(channel) < kChannelCount ? channels_[raw(channel)] : nullptr;
+}
+
+Datafd* DatafdTable::owner(const Op& op) const {
+  if (op.slot >= slots_.size())
+    return nullptr;
+  Datafd* datafd = slots_[op.slot].get();
+  return datafd != nullptr && datafd->generation == op.generation ? datafd : nullptr;
+}
+
+void DatafdTable::retire(Datafd& datafd) {
+  datafd.closing = true;
+  channels_[raw(datafd.channel)] = nullptr;
+  reap(datafd);
+}
+
+void DatafdTable::reap(Datafd& datafd) {
+  if (!datafd.closing || datafd.read.armed != OpKind::kNone || datafd.write.writable_armed)
+    return;
+  slots_[datafd.slot].reset();
+}
+
+}  // namespace ringknet

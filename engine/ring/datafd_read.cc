@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The two ways of reading, and telling an end of file from an empty message.
+#include "engine/ring/datafd_read.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+namespace ringknet {
+namespace {
+
+constexpr std::uint16_t kGroup = 1;
+// One byte more than the largest message, so that what is longer shows.
+constexpr std::size_t kBufferSize = kMessageSizeMax + 1;
+
+}  // namespace
+
+int DatafdReader::open() {
+  return buffers_.open(ring_, kGroup, kBuffers, kBufferSize);
+}
+
+void DatafdReader::arm(Datafd& datafd) {
+  const bool poll_first = !datafd.is_socket() && datafd.read.wait_readable;
+  datafd.read.armed = poll_first ? OpKind::kReadable : OpKind::kRead;
+  datafd.read.starved = false;
+  ring_.queue(op(datafd), [&](io_uring_sqe* sqe) {
+    if (poll_first) {
+      io_uring_prep_poll_add(sqe, datafd.descriptor(), POLLIN);
+      return;
+    }
+    if (datafd.is_socket()) {
+      io_uring_prep_recv_multishot(sqe, datafd.descriptor(), nullptr, 0, 0);
+    } else {
+      io_uring_prep_read(sqe, datafd.descriptor(), nullptr, kMessageSizeMax, ~std::uint64_t{0});
+    }
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = buffers_.group();
+  });
+}
+
+void DatafdReader::on_completion(const Completion& completion) {
+  if (completion.has_buffer())
+    buffers_.took();
+  Datafd* datafd = datafds_.owner(completion.op);
+  if (datafd == nullptr) {
+    if (completion.has_buffer())
+      buffers_.put(completion.buffer());
+    return;
+  }
+  if (!completion.more())
+    datafd->read.armed = OpKind::kNone;
+  if (completion.op.kind == OpKind::kReadable) {
+    datafd->read.wait_readable = false;
+  } else if (completion.has_buffer() && completion.result > 0) {
+    // Also when the datafd is being removed: the application wrote it before.
+    on_read(*datafd, completion);
+  } else {
+    if (completion.has_buffer())
+      buffers_.put(completion.buffer());
+    if (!datafd->closing) {
+      completion.result >= 0 ? on_nothing(*datafd) : on_failure(*datafd, -completion.result);
+    }
+  }
+  datafds_.reap(*datafd);
+}
+
+void DatafdReader::on_read(Datafd& datafd, const Completion& completion) {
+  const auto size = static_cast<std::uint32_t>(completion.result);
+  datafd.read.flush -= size;
+  datafd.read.wait_readable = true;
+  if (size > kMessageSizeMax && !datafd.is_stream()) {
+    buffers_.put(completion.buffer());
+    owner_.on_oversized(datafd.channel, size);
+    return;
+  }
+  messages_.push(
+      {.buffer = completion.buffer(), .channel = datafd.channel, .offset = 0, .size = size});
+  ++arrived_;
+}
+
+// A read of nothing is an end of file, or somebody sent an empty message.
+void DatafdReader::on_nothing(Datafd& datafd) {
+  if (!datafd.is_socket() || datafd.is_stream()) {
+    end(datafd, 0, 0);
+    return;
+  }
+  pollfd state{datafd.descriptor(), POLLIN | POLLRDHUP, 0};
+  const bool hung_up = poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLRDHUP)) != 0;
+  if (hung_up && datafd.unread() <= 0)
+    end(datafd, 0, 0);
+}
+
+void DatafdReader::on_failure(Datafd& datafd, int error) {
+  switch (error) {
+    case ENOBUFS:
+      datafd.read.starved = true;
+      return;
+    case EAGAIN:
+      datafd.read.wait_readable = true;
+      return;
+    case EINTR:
+    case ECANCELED:
+      return;
+    default:
+      end(datafd, -1, error);
+  }
+}
+
+void DatafdReader::end(Datafd& datafd, int error, int errno_value) {
+  if (datafd.read.ended)
+    return;
+  datafd.read.ended = true;
+  owner_.on_read_end(datafd, error, errno_value);
+}
+
+void DatafdReader::rearm() {
+  datafds_.for_each([&](Datafd& datafd) {
+    const auto& state = datafd.read;
+    if (state.armed != OpKind::kNone || state.ended || (state.starved && !buffers_.recovered()))
+      return;
+    arm(datafd);
+  });
+}
+
+DatafdReader::Message DatafdReader::front() {
+  const Waiting& waiting = messages_.front();
+  const std::size_t size = std::min<std::size_t>(waiting.size, kMessageSizeMax);
+  return {waiting.channel, buffers_.bytes(waiting.buffer).subspan(waiting.offset, size)};
+}
+
+void DatafdReader::pop() {
+  Waiting& waiting = messages_.front();
+  if (waiting.size > kMessageSizeMax) {
+    // More of a stream than one message holds.
+    waiting.offset += kMessageSizeMax;
+    waiting.size -= kMessageSizeMax;
+    return;
+  }
+  buffers_.put(waiting.buffer);
+  messages_.pop();
+  ++popped_;
+}
+
+void DatafdReader::start_flush() {
+  datafds_.for_each([](Datafd& datafd) {
+    const std::int64_t unread = datafd.unread();
+    datafd.read.flush = unread >= 0 ? unread : std::numeric_limits<std::int64_t>::max();
+  });
+}
+
+bool DatafdReader::flushed() {
+  bool all = true;
+  datafds_.for_each([&](const Datafd& datafd) {
+    all = all && (datafd.read.ended || datafd.read.flush <= 0 || !datafd.readable());
+  });
+  return all;
+}
+
+}  // namespace ringknet

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Reading what the application wants sent: one multishot recv per socket, poll and read for other
+// descriptors, all into one group of buffers. Messages wait in those buffers, in the order in which
+// they were read, until somebody takes them. When nobody does, the buffers run out, nothing more is
+// read, the kernel's socket fills and the application is told EAGAIN: that is the backpressure.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/base/bounded_queue.h"
+#include "engine/base/bytes.h"
+#include "engine/base/ids.h"
+#include "engine/ring/buffer_ring.h"
+#include "engine/ring/datafd.h"
+#include "engine/ring/ring.h"
+
+namespace ringknet {
+
+class DatafdReader {
+ public:
+  class Owner {
+   public:
+    // Reading ended: error -1 with errno, or 0 and 0 at end of file. Told once per datafd.
+    virtual void on_read_end(const Datafd& datafd, int error, int errno_value) = 0;
+    virtual void on_oversized(Channel channel, std::size_t size) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  struct Message {
+    Channel channel{};
+    ConstBytes bytes;
+  };
+
+  DatafdReader(Ring& ring, DatafdTable& datafds, Owner& owner)
+      : ring_(ring), datafds_(datafds), owner_(owner) {}
+
+  int open();  // errno
+  void on_completion(const Completion& completion);
+  // Starts what is not running. Once per turn.
+  void rearm();
+
+  // The oldest message, valid until popped.
+  bool empty() const { return messages_.empty(); }
+  Message front();
+  void pop();
+  // Counts of messages since the beginning.
+  std::uint64_t arrived() const { return arrived_; }
+  std::uint64_t popped() const { return popped_; }
+
+  // A flush: notes how much there is to read now; then, whether all of that has been read.
+  void start_flush();
+  bool flushed();
+
+  // What is armed on a datafd, to wait for when it is cancelled.
+  static Op op(const Datafd& datafd) { return {datafd.read.armed, datafd.slot, datafd.generation}; }
+
+ private:
+  struct Waiting {
+    std::uint16_t buffer = 0;
+    Channel channel{};
+    std::uint32_t offset = 0;
+    std::uint32_t size = 0;
+  };
+  static constexpr std::uint32_t kBuffers = 32;
+
+  void arm(Datafd& datafd);
+  void on_read(Datafd& datafd, const Completion& completion);
+  void on_nothing(Datafd& datafd);
+  void on_failure(Datafd& datafd, int error);
+  void end(Datafd& datafd, int error, int errno_value);
+
+  Ring& ring_;
+  DatafdTable& datafds_;
+  Owner& owner_;
+  BufferRing buffers_;
+  BoundedQueue<Waiting> messages_{kBuffers};
+  std::uint64_t arrived_ = 0;
+  std::uint64_t popped_ = 0;
+};
+
+}  // namespace ringknet

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Now, later, or not at all.
+#include "engine/ring/datafd_write.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace ringknet {
+
+// Writes until all is written or the descriptor refuses. Only streams and pipes take parts. Answers
+// an errno.
+int DatafdWriter::write_now(Datafd& datafd, ConstBytes bytes, std::size_t& written) {
+  written = 0;
+  do {
+    const ConstBytes rest = bytes.subspan(written);
+    const ssize_t result =
+        datafd.is_socket()
+            ? send(datafd.descriptor(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+            : ::write(datafd.descriptor(), rest.data(), rest.size());
+    if (result < 0 && errno == EINTR)
+      continue;
+    if (result < 0)
+      return errno;
+    if (result == 0)
+      return EIO;
+    written += static_cast<std::size_t>(result);
+  } while (written < bytes.size());
+  return 0;
+}
+
+int DatafdWriter::write(Datafd& datafd, ConstBytes message) {
+  PendingMessages& pending = datafd.write.pending;
+  // Not only when the poll says so: a socket counts as writable again only when it is three
+  // quarters empty.
+  if (!pending.empty())
+    flush(datafd);
+  if (!pending.empty())
+    return pending.push(message) ? 0 : EAGAIN;
+  std::size_t written = 0;
+  const int error = write_now(datafd, message, written);
+  if (error != EAGAIN)
+    return error;
+  if (!pending.push(message.subspan(written)))
+    return EAGAIN;
+  arm(datafd);
+  return 0;
+}
+
+void DatafdWriter::flush(Datafd& datafd) {
+  PendingMessages& pending = datafd.write.pending;
+  while (!pending.empty()) {
+    const ConstBytes message = pending.front();
+    std::size_t written = 0;
+    const int error = write_now(datafd, message, written);
+    if (error == EAGAIN) {
+      pending.consume(written);
+      return;
+    }
+    pending.consume(message.size());
+    if (error != 0)
+      owner_.on_write_error(datafd, error);
+  }
+}
+
+void DatafdWriter::arm(Datafd& datafd) {
+  if (datafd.write.writable_armed)
+    return;
+  datafd.write.writable_armed = true;
+  ring_.queue(op(datafd), [&](io_uring_sqe* sqe) {
+    io_uring_prep_poll_add(sqe, datafd.descriptor(), POLLOUT);
+  });
+}
+
+void DatafdWriter::on_writable(const Completion& completion) {
+  Datafd* datafd = datafds_.owner(completion.op);
+  if (datafd == nullptr)
+    return;
+  datafd->write.writable_armed = false;
+  if (datafd->closing) {
+    datafds_.reap(*datafd);
+    return;
+  }
+  flush(*datafd);
+  // A descriptor in error that still refuses would end the next poll at once: the next message
+  // tries again.
+  const bool in_error = completion.result < 0 || (completion.result & (POLLERR | POLLHUP)) != 0;
+  if (!datafd->write.pending.empty() && !in_error)
+    arm(*datafd);
+}
+
+}  // namespace ringknet

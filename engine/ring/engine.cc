@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The life of an engine and the ways into it from other threads.
+#include "engine/ring/engine.h"
+
+#include <pthread.h>
+
+#include <cerrno>
+#include <csignal>
+#include <new>
+#include <system_error>
+
+#include "engine/ring/engine_impl.h"
+
+namespace ringknet {
+
+// A function to run on the engine thread.
+struct Engine::Impl::EngineCall final : Call {
+  EngineCall(Impl& impl, Thunk thunk, void* context) : impl(impl), thunk(thunk), context(context) {}
+  bool run() override {
+    thunk(context, impl.engine_);
+    return true;
+  }
+  Impl& impl;
+  Thunk thunk;
+  void* context;
+};
+
+// Waits until forwarding is off and everything has left.
+struct Engine::Impl::FlushCall final : Call {
+  explicit FlushCall(Impl& impl) : impl(impl) {}
+  bool run() override {
+    if (!impl.begin_flush())
+      return true;
+    impl.flush_calls_.push(*this);
+    return false;
+  }
+  Impl& impl;
+};
+
+// A synchronous send; waits for buffers where there are none.
+struct Engine::Impl::SyncCall final : Call {
+  SyncCall(Impl& impl, Channel channel, ConstBytes message)
+      : impl(impl), channel(channel), message(message) {}
+  bool run() override {
+    if (impl.sync_calls_.empty() && attempt())
+      return true;
+    if (result == Error::kNone)
+      result = Error::kNoBuffers;
+    impl.sync_calls_.push(*this);
+    return false;
+  }
+  bool attempt() {
+    result = impl.try_sync(channel, message);
+    return result != Error::kNoBuffers;
+  }
+  Impl& impl;
+  Channel channel;
+  ConstBytes message;
+  Error result = Error::kNone;
+};
+
+Engine::Impl::Impl(Engine& engine, const Options& options, EngineClient& client)
+    : engine_(engine),
+      options_(options),
+      client_(client),
+      fabric_(Fabric::Config{.self = options.self}),
+      receiver_(ring_, sockets_, *this),
+      sender_(ring_, sockets_, *this),
+      reader_(ring_, datafds_, *this),
+      writer_(ring_, datafds_, *this),
+      troubles_(256) {
+  notices_.reserve(4 * kChannelCount);
+  notices_told_.reserve(4 * kChannelCount);
+}
+
+Ring::Failure Engine::Impl::start() {
+  if (const int error = calls_.open(); error != 0)
+    return {error, "no eventfd for waking the engine"};
+  // The thread is ours alone: signals go to the application's threads. It inherits the mask it is
+  // made under.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::promise<Ring::Failure> promise;
+  std::future<Ring::Failure> started = promise.get_future();
+  Ring::Failure failure;
+  try {
+    thread_ = std::thread(&Impl::run, this, std::move(promise));
+  } catch (const std::system_error& error) {
+    failure = {error.code().value(), "no thread for the engine"};
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (failure.error != 0)
+    return failure;
+  failure = started.get();
+  if (failure.error != 0)
+    thread_.join();
+  return failure;
+}
+
+void Engine::Impl::stop() {
+  auto body = [this](Engine&) { stopping_ = true; };
+  call([](void* context, Engine& engine) { (*static_cast<decltype(body)*>(context))(engine); },
+       &body);
+  thread_.join();
+}
+
+void Engine::Impl::call(Thunk thunk, void* context) {
+  EngineCall call(*this, thunk, context);
+  calls_.call(call);
+}
+
+void Engine::Impl::set_forwarding(bool on) {
+  if (on) {
+    const auto body = [this](Engine&) {
+      forwarding_ = true;
+      end_flush();
+    };
+    engine_.run(body);
+  } else if (on_engine_thread()) {
+    begin_flush();
+  } else {
+    FlushCall call(*this);
+    calls_.call(call);
+  }
+}
+
+Error Engine::Impl::send_sync(Channel channel, ConstBytes message) {
+  if (on_engine_thread())
+    return try_sync(channel, message);
+  SyncCall call(*this, channel, message);
+  calls_.call(call);
+  return call.result;
+}
+
+// A waiting synchronous send tries again; whoever is next in line stays there if it still finds no
+// buffers.
+void Engine::Impl::pump_sync() {
+  CallList still_waiting;
+  SyncCall& call = static_cast<SyncCall&>(sync_calls_.pop());
+  if (call.attempt()) {
+    call.complete();
+    return;
+  }
+  still_waiting.push(call);
+  while (!sync_calls_.empty())
+    still_waiting.push(sync_calls_.pop());
+  sync_calls_ = still_waiting;
+}
+
+Engine::Created Engine::create(const Options& options, EngineClient& client) {
+  try {
+    std::unique_ptr<Engine> engine(new Engine);
+    auto impl = std::make_unique<Impl>(*engine, options, client);
+    const Ring::Failure failure = impl->start();
+    if (failure.error != 0)
+      return {nullptr, failure.error, failure.cause};
+    engine->impl_ = std::move(impl);
+    return {std::move(engine), 0, ""};
+  } catch (const std::bad_alloc&) {
+    return {nullptr, ENOMEM, "no memory for the engine"};
+  }
+}
+
+Engine::Engine() = default;
+
+Engine::~Engine() {
+  if (impl_)
+    impl_->stop();
+}
+
+void Engine::call(Thunk thunk, void* context) {
+  impl_->call(thunk, context);
+}
+bool Engine::on_engine_thread() const {
+  return impl_->on_engine_thread();
+}
+void Engine::set_forwarding(bool on) {
+  impl_->set_forwarding(on);
+}
+Error Engine::send_sync(Channel channel, ConstBytes message) {
+  return impl_->send_sync(channel, message);
+}
+Fabric& Engine::fabric() {
+  return impl_->fabric();
+}
+Instant Engine::now() const {
+  return impl_->now();
+}
+EngineStatus Engine::link_configure(HostId host, LinkId link, LinkConfig config) {
+  return impl_->link_configure(host, link, config);
+}
+EngineStatus Engine::link_clear(HostId host, LinkId link) {
+  return impl_->link_clear(host, link);
+}
+EngineStatus Engine::datafd_add(int fd, Channel channel, int& application_fd) {
+  return impl_->datafd_add(fd, channel, application_fd);
+}
+void Engine::datafd_remove(Channel channel) {
+  impl_->datafd_remove(channel);
+}
+Engine::Datafd Engine::datafd(Channel channel) const {
+  return impl_->datafd(channel);
+}
+
+}  // namespace ringknet

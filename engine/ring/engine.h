@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The engine of one handle: a thread that owns one io_uring and one Fabric, and moves bytes between
+// sockets, datafds and the fabric. It knows nothing of the C API: what the application wants to
+// hear goes through EngineClient, what it wants done comes in through run().
+//
+// One turn of the loop: harvest every completion into a batch, read the clock once, feed the
+// fabric, run queued calls, fire due timers, drain the fabric's outputs into submissions, tell the
+// client what happened, submit and wait until the next deadline.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "engine/base/bytes.h"
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/core/event.h"
+#include "engine/core/fabric.h"
+
+namespace ringknet {
+
+// Values are the API's: which way a message travels, seen from the application.
+enum class Direction : std::uint8_t { kTx = 0, kRx = 1 };
+
+// Trouble the engine met and dealt with; for the log.
+struct Trouble {
+  enum class Kind : std::uint8_t {
+    kSend,       // a datagram could not be sent: `to`, `error`
+    kReceive,    // a link socket's receive failed: `error`
+    kOversized,  // a message longer than kMessageSizeMax was written to a datafd: `channel`, `size`
+    kRefusedSend,   // the fabric or filter refused an application's message: `channel`, `reason`
+    kDropped,       // a complete message found no reader: `channel`, `drop`
+    kSocketBuffer,  // the kernel granted a smaller socket buffer than asked for: `size` granted
+    kOffload,       // segmentation offload was switched off on a socket: `error`
+  };
+  Kind kind;
+  int error = 0;  // errno
+  Error reason = Error::kNone;
+  Drop drop = Drop::kCount;
+  Channel channel{};
+  std::size_t size = 0;
+  Address to{};
+};
+
+// What the engine calls, always on the engine thread, with no lock held and no state half-changed:
+// every call of Engine and of the API is allowed inside. Only filter() is synchronous; the rest
+// runs at the end of a turn.
+class EngineClient {
+ public:
+  virtual ~EngineClient() = default;
+
+  // The destination filter. `hosts` has room for kHostCount ids. Returns < 0 to refuse, 0 for the
+  // hosts listed, > 0 for everybody. `channel` may be changed to anything; the engine checks it.
+  virtual bool has_filter() const = 0;
+  virtual int filter(Direction direction, ConstBytes message, HostId self, HostId source,
+                     std::int8_t& channel, HostId* hosts, std::size_t& count) = 0;
+
+  // A datafd failed or ended. kTx: reading from the application; error -1 with errno, or 0 and 0 at
+  // end of file: told once, the datafd is not read any more. kRx: writing to the application
+  // failed; the message is lost.
+  virtual void on_datafd(int application_fd, Channel channel, Direction direction, int error,
+                         int errno_value) = 0;
+
+  virtual void on_event(const Event& event) = 0;
+  virtual void on_trouble(const Trouble& trouble) = 0;
+};
+
+// How an engine call ended: fine, one of the fabric's errors, or an errno of the system.
+struct EngineStatus {
+  Error error = Error::kNone;
+  int system = 0;
+  bool ok() const { return error == Error::kNone && system == 0; }
+};
+
+class Engine {
+ public:
+  struct Options {
+    HostId self{};
+    bool privileged = false;  // force socket buffer sizes; failing that is an error (ENAMETOOLONG)
+  };
+  struct Created {
+    std::unique_ptr<Engine> engine;  // null on failure
+    int system = 0;                  // errno then
+    const char* cause = "";          // and what it means, for the log
+  };
+
+  // Starts the thread and returns once its ring is proven to work. Milliseconds.
+  static Created create(const Options& options, EngineClient& client);
+  // Stops the thread, waits for it and releases everything; user-supplied datafds are left open.
+  // Must not be called on the engine thread.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Runs `function(*this)` on the engine thread and returns its result: inline on that thread, else
+  // queued, and the caller blocks until it ran. Nothing is allocated.
+  template <typename Function>
+  auto run(Function&& function) -> std::invoke_result_t<Function, Engine&> {
+    using Returned = std::invoke_result_t<Function, Engine&>;
+    if (on_engine_thread())
+      return function(*this);
+    if constexpr (std::is_void_v<Returned>) {
+      auto body = [&](Engine& engine) { function(engine); };
+      call([](void* context, Engine& engine) { (*static_cast<decltype(body)*>(context))(engine); },
+           &body);
+    } else {
+      std::optional<Returned> result;
+      auto body = [&](Engine& engine) { result.emplace(function(engine)); };
+      call([](void* context, Engine& engine) { (*static_cast<decltype(body)*>(context))(engine); },
+           &body);
+      return std::move(*result);
+    }
+  }
+
+  bool on_engine_thread() const;
+
+  // --- any thread -----------------------------------------------------------------------------
+
+  // Forwarding. Switching off first sends everything that was written to the datafds before the
+  // call and waits until it has left (on the engine thread it does not wait, and the flush goes on
+  // in the background).
+  void set_forwarding(bool on);
+  // One message, as if written to the channel's datafd, but with an answer: needs a filter, goes to
+  // one host (kNoFilter, kInvalid for an unused channel, kForwardingOff, kFilterFailed,
+  // kNoDestination, kTooManyDestinations, kHostDown). Waits for buffers when all are in flight,
+  // except on the engine thread (kNoBuffers). A message to this very node over loopback is
+  // delivered and is a success.
+  Error send_sync(Channel channel, ConstBytes message);
+
+  // --- engine thread only (inside run) -------------------------------------------------------
+
+  Fabric& fabric();
+  // The instant of this turn, CLOCK_MONOTONIC.
+  Instant now() const;
+
+  // Opens or shares the UDP socket of config.local and configures the link (config.socket is filled
+  // in here).
+  EngineStatus link_configure(HostId host, LinkId link, LinkConfig config);
+  EngineStatus link_clear(HostId host, LinkId link);
+
+  // Adds a datafd. `fd` < 1: a connected pair of SOCK_SEQPACKET sockets is made, and its
+  // application end returned; else the given descriptor is made non-blocking and close-on-exec and
+  // is used in both directions. The channel must be free and the descriptor not added yet (the
+  // caller checks by datafd()). System errors: those of fcntl (EBADF), socketpair, and EPERM for
+  // descriptors that cannot be polled.
+  struct Datafd {
+    int application_fd = -1;  // -1: channel free
+    bool owned = false;       // a pair of ours: both ends are closed on removal
+  };
+  EngineStatus datafd_add(int fd, Channel channel, int& application_fd);
+  void datafd_remove(Channel channel);
+  Datafd datafd(Channel channel) const;
+
+ private:
+  Engine();
+  using Thunk = void (*)(void* context, Engine& engine);
+  void call(Thunk thunk, void* context);
+
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ringknet

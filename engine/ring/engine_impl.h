@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The inside of Engine: the parts, and what glues them to the fabric and to the client. Private to
+// engine/ring.
+//   engine.cc           life, calls from other threads
+//   engine_turn.cc      the loop, completions, telling the client
+//   engine_messages.cc  messages between datafds and the fabric, the filter, forwarding
+//   engine_links.cc     links and their sockets, datafds
+#pragma once
+
+#include <array>
+#include <future>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "engine/base/bounded_queue.h"
+#include "engine/ring/call_queue.h"
+#include "engine/ring/datafd.h"
+#include "engine/ring/datafd_read.h"
+#include "engine/ring/datafd_write.h"
+#include "engine/ring/engine.h"
+#include "engine/ring/ring.h"
+#include "engine/ring/udp_receive.h"
+#include "engine/ring/udp_send.h"
+#include "engine/ring/udp_socket.h"
+
+namespace ringknet {
+
+class Engine::Impl final : private UdpReceiver::Owner,
+                           private UdpSender::Owner,
+                           private DatafdReader::Owner,
+                           private DatafdWriter::Owner {
+ public:
+  Impl(Engine& engine, const Options& options, EngineClient& client);
+
+  // engine.cc
+  Ring::Failure start();
+  void stop();
+  void call(Thunk thunk, void* context);
+  void set_forwarding(bool on);
+  Error send_sync(Channel channel, ConstBytes message);
+  bool on_engine_thread() const { return std::this_thread::get_id() == thread_id_; }
+
+  // engine_links.cc
+  EngineStatus link_configure(HostId host, LinkId link, LinkConfig config);
+  EngineStatus link_clear(HostId host, LinkId link);
+  EngineStatus datafd_add(int fd, Channel channel, int& application_fd);
+  void datafd_remove(Channel channel);
+  Datafd datafd(Channel channel) const;
+
+  Fabric& fabric() { return fabric_; }
+  Instant now() const { return now_; }
+
+ private:
+  struct EngineCall;
+  struct FlushCall;
+  struct SyncCall;
+  class HostList;
+
+  // What on_datafd is told, with how often.
+  struct Notice {
+    int application_fd = -1;
+    std::uint32_t generation = 0;  // of the datafd: nothing is told about one that was removed
+    Channel channel{};
+    Direction direction{};
+    int error = 0;
+    int errno_value = 0;
+    std::uint32_t count = 0;
+  };
+
+  // engine_turn.cc
+  void run(std::promise<Ring::Failure> started);
+  Ring::Failure open();
+  void arm_wake();
+  void turn();
+  void read_clock();
+  std::optional<Duration> sleep_time();
+  void dispatch();
+  void catch_up();
+  void run_calls();
+  void transmit();
+  void tell_client();
+  void tell_notices();
+  void notify(const ringknet::Datafd& datafd, Direction direction, int error, int errno_value);
+  void report(const Trouble& trouble);
+
+  // Parts' reports.
+  void on_datagram(SocketId socket, const Address& from, MutableBytes bytes) override;
+  void on_truncated() override;
+  void on_receive_error(UdpSocket& socket, int error) override;
+  void on_transmit_done(TransmitId id, const TransmitResult& result) override;
+  void on_path_error(const PathError& error) override;
+  void on_send_failed(const Address& to, int error) override;
+  void on_offload_failed(int error) override;
+  void on_read_end(const ringknet::Datafd& datafd, int error, int errno_value) override;
+  void on_oversized(Channel channel, std::size_t size) override;
+  void on_write_error(const ringknet::Datafd& datafd, int error) override;
+
+  // engine_messages.cc
+  void deliver(const Delivery& delivery);
+  Drop find_reader(const Delivery& delivery, Channel& channel);
+  void write_to(Channel channel, ConstBytes message);
+  void drop(Channel channel, Drop reason);
+  Error forward(Channel channel, ConstBytes message, bool sync);
+  Error try_sync(Channel channel, ConstBytes message);
+  void pump();
+  void pump_one();
+  void pump_sync();
+  bool begin_flush();
+  void advance_flush();
+  void end_flush();
+
+  // engine_links.cc
+  void release_socket(SocketId id);
+
+  Engine& engine_;
+  const Options options_;
+  EngineClient& client_;
+  Fabric fabric_;
+  CallQueue calls_;
+  UdpSocketTable sockets_;
+  DatafdTable datafds_;
+  Ring ring_;
+  UdpReceiver receiver_;
+  UdpSender sender_;
+  DatafdReader reader_;
+  DatafdWriter writer_;
+
+  std::thread thread_;
+  std::thread::id thread_id_;
+  bool stopping_ = false;
+
+  Instant now_{};
+  Instant wake_up_ = kNever;  // the deadline that the last wait was for
+  bool unfinished_ = false;   // there is more to do at once: do not sleep
+
+  // Forwarding, and switching it off: what was written before must leave first.
+  enum class Flush : std::uint8_t { kNone, kRequested, kReading, kSending, kLeaving };
+  bool forwarding_ = false;
+  Flush flush_ = Flush::kNone;
+  std::uint64_t flush_mark_ = 0;  // messages up to this one leave
+  Instant flush_deadline_ = kNever;
+  CallList flush_calls_;
+  CallList sync_calls_;     // synchronous sends waiting for buffers
+  bool sync_turn_ = false;  // they and the datafds take turns
+
+  std::unique_ptr<HostId[]> filter_hosts_;
+  bool filter_hosts_used_ = false;
+
+  std::vector<Notice> notices_;
+  std::vector<Notice> notices_told_;
+  BoundedQueue<Trouble> troubles_;
+};
+
+}  // namespace ringknet

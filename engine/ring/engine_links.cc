@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Links with their sockets, and datafds: what has a descriptor is opened before the fabric or the
+// client learns of it, and closed for good, no operation left, before a call that removes it
+// returns.
+#include "engine/ring/engine_impl.h"
+#include "engine/ring/socket_buffer.h"
+
+namespace ringknet {
+
+EngineStatus Engine::Impl::link_configure(HostId host, LinkId link, LinkConfig config) {
+  if (const Result<> allowed = fabric_.link_check(host, link, config); !allowed)
+    return {.error = allowed.error()};
+  const bool has_socket = config.transport != Transport::kLoopback;
+  if (has_socket) {
+    const UdpSocketTable::Acquired acquired =
+        sockets_.acquire(config.local, config.flags, options_.privileged);
+    if (acquired.socket == nullptr)
+      return {.system = acquired.error};
+    config.socket = acquired.socket->id;
+    if (acquired.created && acquired.buffer_granted < kSocketBufferSize) {
+      report({.kind = Trouble::Kind::kSocketBuffer, .size = acquired.buffer_granted});
+    }
+  }
+  const Result<> configured = fabric_.link_configure(now_, host, link, config);
+  if (!configured && has_socket)
+    release_socket(config.socket);
+  return {.error = configured.error()};
+}
+
+EngineStatus Engine::Impl::link_clear(HostId host, LinkId link) {
+  const Result<LinkConfig> config = fabric_.link_clear(now_, host, link);
+  if (!config)
+    return {.error = config.error()};
+  if (config->transport != Transport::kLoopback)
+    release_socket(config->socket);
+  return {};
+}
+
+// The last link of a socket closes it. Its operations are ended first: they hold the descriptor and
+// with it the address, which must be free when the call returns.
+void Engine::Impl::release_socket(SocketId id) {
+  UdpSocket* socket = sockets_.find(id);
+  if (socket == nullptr || --socket->links > 0)
+    return;
+  sender_.abandon(*socket);
+  socket->closing = true;
+  ring_.poll();  // sends prepared in this turn
+  if (socket->receive.armed)
+    ring_.cancel(socket->descriptor(), UdpReceiver::op(*socket));
+  if (socket->send.writable_armed)
+    ring_.cancel(socket->descriptor(), UdpSender::writable_op(*socket));
+  socket->close();
+  sockets_.reap(*socket);
+}
+
+EngineStatus Engine::Impl::datafd_add(int fd, Channel channel, int& application_fd) {
+  ringknet::Datafd::Opened opened =
+      fd < 1 ? ringknet::Datafd::make_pair(options_.privileged) : ringknet::Datafd::adopt(fd);
+  if (!opened.datafd)
+    return {.system = opened.error};
+  if (opened.datafd->owned() && opened.buffer_granted < kSocketBufferSize) {
+    report({.kind = Trouble::Kind::kSocketBuffer, .size = opened.buffer_granted});
+  }
+  application_fd = datafds_.add(std::move(opened.datafd), channel).application();
+  return {};
+}
+
+void Engine::Impl::datafd_remove(Channel channel) {
+  ringknet::Datafd* datafd = datafds_.find(channel);
+  if (datafd == nullptr)
+    return;
+  datafd->closing = true;
+  if (datafd->read.armed != OpKind::kNone)
+    ring_.cancel(datafd->descriptor(), DatafdReader::op(*datafd));
+  if (datafd->write.writable_armed)
+    ring_.cancel(datafd->descriptor(), DatafdWriter::op(*datafd));
+  datafd->close();
+  datafds_.retire(*datafd);
+}
+
+Engine::Datafd Engine::Impl::datafd(Channel channel) const {
+  const ringknet::Datafd* datafd = datafds_.find(channel);
+  if (datafd == nullptr)
+    return {};
+  return {.application_fd = datafd->application(), .owned = datafd->owned()};
+}
+
+}  // namespace ringknet

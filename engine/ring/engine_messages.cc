@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Messages on their way between datafds and the fabric, both directions: forwarding, the
+// destination filter, channels. The filter is the client's code, called synchronously: after it,
+// anything may have changed, so what was looked up before is looked up again.
+#include <algorithm>
+
+#include "engine/ring/engine_impl.h"
+
+namespace ringknet {
+namespace {
+
+// Switching forwarding off does not wait for ever on paths that take nothing.
+constexpr Duration kFlushMax = std::chrono::seconds(2);
+
+}  // namespace
+
+// Room for the filter's hosts: made once, but a filter that sends needs one of its own for the
+// inner call.
+class Engine::Impl::HostList {
+ public:
+  explicit HostList(Impl& impl) : impl_(impl), outermost_(!impl.filter_hosts_used_) {
+    std::unique_ptr<HostId[]>& hosts = outermost_ ? impl.filter_hosts_ : own_;
+    if (!hosts)
+      hosts = std::make_unique_for_overwrite<HostId[]>(kHostCount);
+    impl.filter_hosts_used_ = true;
+    hosts_ = hosts.get();
+  }
+  ~HostList() {
+    if (outermost_)
+      impl_.filter_hosts_used_ = false;
+  }
+  HostList(const HostList&) = delete;
+  HostList& operator=(const HostList&) = delete;
+
+  HostId* data() { return hosts_; }
+  std::span<const HostId> first(std::size_t count) const { return {hosts_, count}; }
+
+ private:
+  Impl& impl_;
+  bool outermost_;
+  HostId* hosts_ = nullptr;
+  std::unique_ptr<HostId[]> own_;
+};
+
+void Engine::Impl::on_datagram(SocketId socket, const Address& from, MutableBytes bytes) {
+  const std::optional<Delivery> delivery = fabric_.on_datagram(now_, socket, from, bytes);
+  if (!delivery)
+    return;
+  deliver(*delivery);
+  if (delivery->buffer != MessageBufferId::kNone)
+    fabric_.release_message(delivery->buffer);
+}
+
+void Engine::Impl::deliver(const Delivery& delivery) {
+  Channel channel = delivery.channel;
+  const Drop reason = find_reader(delivery, channel);
+  if (reason != Drop::kCount) {
+    drop(channel, reason);
+    return;
+  }
+  write_to(channel, delivery.bytes);
+}
+
+// Who reads the message: the filter may change the channel. kCount: nothing against it.
+Drop Engine::Impl::find_reader(const Delivery& delivery, Channel& channel) {
+  if (!forwarding_)
+    return Drop::kForwardingOff;
+  if (!client_.has_filter())
+    return Drop::kCount;
+  HostList hosts(*this);
+  std::size_t count = 0;
+  auto wanted = static_cast<std::int8_t>(raw(channel));
+  const int verdict = client_.filter(Direction::kRx, delivery.bytes, options_.self, delivery.from,
+                                     wanted, hosts.data(), count);
+  if (verdict < 0 || (verdict == 0 && count > kHostCount))
+    return Drop::kFilter;
+  if (verdict == 0 &&
+      std::ranges::find(hosts.first(count), options_.self) == hosts.first(count).end()) {
+    return Drop::kFilter;
+  }
+  if (wanted < 0 || static_cast<std::size_t>(wanted) >= kChannelCount)
+    return Drop::kChannelClosed;
+  channel = static_cast<Channel>(wanted);
+  return Drop::kCount;
+}
+
+void Engine::Impl::write_to(Channel channel, ConstBytes message) {
+  ringknet::Datafd* datafd = datafds_.find(channel);
+  if (datafd == nullptr) {
+    drop(channel, Drop::kChannelClosed);
+    return;
+  }
+  const int error = writer_.write(*datafd, message);
+  if (error == 0)
+    return;
+  notify(*datafd, Direction::kRx, -1, error);
+  drop(channel, error == EAGAIN ? Drop::kReaderSlow : Drop::kReaderError);
+}
+
+void Engine::Impl::on_write_error(const ringknet::Datafd& datafd, int error) {
+  notify(datafd, Direction::kRx, -1, error);
+  drop(datafd.channel, Drop::kReaderError);
+}
+
+void Engine::Impl::drop(Channel channel, Drop reason) {
+  fabric_.count_drop(reason);
+  report({.kind = Trouble::Kind::kDropped, .drop = reason, .channel = channel});
+}
+
+void Engine::Impl::on_read_end(const ringknet::Datafd& datafd, int error, int errno_value) {
+  notify(datafd, Direction::kTx, error, errno_value);
+}
+
+void Engine::Impl::on_oversized(Channel channel, std::size_t size) {
+  report({.kind = Trouble::Kind::kOversized, .channel = channel, .size = size});
+}
+
+// One message of the application. kNoBuffers: nothing happened, once more later; else it is done
+// with.
+Error Engine::Impl::forward(Channel channel, ConstBytes message, bool sync) {
+  Destinations destinations = Destinations::all();
+  std::optional<HostList> hosts;
+  if (client_.has_filter()) {
+    hosts.emplace(*this);
+    std::size_t count = 0;
+    auto wanted = static_cast<std::int8_t>(raw(channel));
+    const int verdict = client_.filter(Direction::kTx, message, options_.self, options_.self,
+                                       wanted, hosts->data(), count);
+    if (verdict < 0)
+      return Error::kFilterFailed;
+    if (verdict == 0 && (count == 0 || count > kHostCount))
+      return Error::kNoDestination;
+    if (sync && (verdict > 0 || count > 1))
+      return Error::kTooManyDestinations;
+    if (verdict == 0)
+      destinations = Destinations::to(hosts->first(count));
+    if (wanted < 0 || static_cast<std::size_t>(wanted) >= kChannelCount)
+      return Error::kInvalid;
+    channel = static_cast<Channel>(wanted);
+  }
+  const SendOutcome outcome = fabric_.send(now_, channel, message, destinations);
+  if (outcome.error == Error::kNoBuffers)
+    return outcome.error;
+  if (outcome.local) {
+    write_to(channel, message);
+    // Nobody else could be reached, but there was somebody.
+    if (outcome.error == Error::kHostDown)
+      return Error::kNone;
+  }
+  return outcome.error;
+}
+
+Error Engine::Impl::try_sync(Channel channel, ConstBytes message) {
+  if (!client_.has_filter())
+    return Error::kNoFilter;
+  if (message.empty() || message.size() > kMessageSizeMax || datafds_.find(channel) == nullptr) {
+    return Error::kInvalid;
+  }
+  if (!forwarding_)
+    return Error::kForwardingOff;
+  if (!fabric_.can_send())
+    return Error::kNoBuffers;  // before the filter, which is called once per message
+  return forward(channel, message, true);
+}
+
+// Moves messages into the fabric while it has room. What was written to the datafds and what
+// synchronous callers hold takes turns, so that neither starves the other.
+void Engine::Impl::pump() {
+  for (;;) {
+    const bool held = flush_ == Flush::kSending || flush_ == Flush::kLeaving;
+    const bool message = !reader_.empty() && (!held || reader_.popped() < flush_mark_);
+    const bool sync = !sync_calls_.empty();
+    if (!message && !sync)
+      return;
+    if (forwarding_ && !fabric_.can_send())
+      return;
+    sync_turn_ = sync && (!message || !sync_turn_);
+    if (sync_turn_) {
+      pump_sync();
+    } else {
+      pump_one();
+    }
+  }
+}
+
+void Engine::Impl::pump_one() {
+  const DatafdReader::Message message = reader_.front();
+  if (forwarding_) {
+    const Error error = forward(message.channel, message.bytes, false);
+    if (error == Error::kNoBuffers)
+      return;
+    if (error != Error::kNone) {
+      report({.kind = Trouble::Kind::kRefusedSend, .reason = error, .channel = message.channel});
+    }
+  }
+  reader_.pop();
+}
+
+// Starts switching forwarding off; false when it is off already.
+bool Engine::Impl::begin_flush() {
+  if (!forwarding_)
+    return false;
+  if (flush_ == Flush::kNone) {
+    flush_ = Flush::kRequested;
+    flush_deadline_ = now_ + kFlushMax;
+    unfinished_ = true;
+  }
+  return true;
+}
+
+// Called once per turn, when the turn's completions have been dealt with:
+//   kRequested  everything that had been read before the request is in line now; note what is still
+//   unread kReading    ... until that has been read; note how far the line reaches kSending    ...
+//   until the line up to there is with the fabric kLeaving    ... until the fabric has nothing on
+//   its way any more
+void Engine::Impl::advance_flush() {
+  if (flush_ == Flush::kNone)
+    return;
+  const Flush before = flush_;
+  const bool overdue = now_ >= flush_deadline_;
+  switch (flush_) {
+    case Flush::kRequested:
+      reader_.start_flush();
+      flush_ = Flush::kReading;
+      break;
+    case Flush::kReading:
+      if (!reader_.flushed())
+        break;
+      flush_mark_ = reader_.arrived();
+      flush_ = Flush::kSending;
+      break;
+    case Flush::kSending:
+      if (reader_.popped() >= flush_mark_)
+        flush_ = Flush::kLeaving;
+      break;
+    case Flush::kLeaving:
+      if (!fabric_.data_pending()) {
+        forwarding_ = false;
+        end_flush();
+      }
+      break;
+    case Flush::kNone:
+      break;
+  }
+  if (flush_ != before)
+    unfinished_ = true;
+  if (overdue && flush_ != Flush::kNone) {
+    forwarding_ = false;
+    end_flush();
+  }
+}
+
+// Forwarding is off, or on again: whoever waited goes on.
+void Engine::Impl::end_flush() {
+  flush_ = Flush::kNone;
+  flush_deadline_ = kNever;
+  unfinished_ = true;
+  while (!flush_calls_.empty())
+    flush_calls_.pop().complete();
+}
+
+}  // namespace ringknet

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The loop. One turn: harvest every completion, read the clock once, feed the fabric, run queued
+// calls, fire due timers, drain the fabric's outputs into submissions, tell the client, submit and
+// wait until the next deadline.
+#include <poll.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "engine/ring/engine_impl.h"
+
+namespace ringknet {
+namespace {
+
+// A deadline missed by more means that the process was held up.
+constexpr Duration kLate = std::chrono::milliseconds(1);
+// Rounds of catching up before timers are fired anyway. Each takes up to all receive buffers;
+// together far more than a socket holds.
+constexpr int kCatchUpRounds = 256;
+// Per turn, so that a client that causes what it is told of cannot keep the loop from turning.
+constexpr int kEventsPerTurn = 1024;
+
+Instant clock_now() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return Instant(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
+
+}  // namespace
+
+void Engine::Impl::run(std::promise<Ring::Failure> started) {
+  pthread_setname_np(pthread_self(), "ringknet");
+  thread_id_ = std::this_thread::get_id();
+  read_clock();
+  const Ring::Failure failure = open();
+  started.set_value(failure);
+  if (failure.error == 0) {
+    while (!stopping_)
+      turn();
+  }
+  ring_.close();
+}
+
+Ring::Failure Engine::Impl::open() {
+  if (const Ring::Failure failure = ring_.open(); failure.error != 0)
+    return failure;
+  int error = receiver_.open();
+  if (error == 0)
+    error = reader_.open();
+  if (error != 0)
+    return {error, "this kernel's io_uring takes no receive buffers: Linux 6.1 is needed"};
+  arm_wake();
+  return {};
+}
+
+// The counter is never read: each write wakes the poll, and that is all it is for.
+void Engine::Impl::arm_wake() {
+  ring_.queue({.kind = OpKind::kWake}, [&](io_uring_sqe* sqe) {
+    io_uring_prep_poll_multishot(sqe, calls_.descriptor(), POLLIN);
+  });
+}
+
+void Engine::Impl::read_clock() {
+  now_ = std::max(now_, clock_now());
+}
+
+void Engine::Impl::turn() {
+  ring_.wait(sleep_time());
+  calls_.awake();
+  unfinished_ = false;
+  read_clock();
+  dispatch();
+  if (wake_up_ != kNever && now_ > wake_up_ + kLate)
+    catch_up();
+  pump();
+  run_calls();
+  if (fabric_.next_deadline() <= now_)
+    fabric_.on_timeout(now_);
+  if (sender_.next_deadline() <= now_)
+    sender_.on_timeout(now_);
+  transmit();
+  advance_flush();
+  tell_client();
+  transmit();
+  receiver_.rearm(now_);
+  reader_.rearm();
+}
+
+// How long to wait; no time at all if something is left to do.
+std::optional<Duration> Engine::Impl::sleep_time() {
+  wake_up_ = std::min({fabric_.next_deadline(), sender_.next_deadline(), receiver_.next_deadline(),
+                       flush_deadline_});
+  if (unfinished_ || !ring_.batch_empty() || !calls_.may_sleep())
+    return Duration::zero();
+  if (wake_up_ == kNever)
+    return std::nullopt;
+  // The turn took its time: the wait is measured from here, though everything was done as of now().
+  return std::max(Duration::zero(), wake_up_ - clock_now());
+}
+
+void Engine::Impl::dispatch() {
+  Completion completion;
+  while (ring_.take(completion)) {
+    switch (completion.op.kind) {
+      case OpKind::kReceive:
+        receiver_.on_completion(completion, now_);
+        break;
+      case OpKind::kSend:
+        sender_.on_completion(completion, now_);
+        break;
+      case OpKind::kSocketWritable:
+        sender_.on_writable(completion, now_);
+        break;
+      case OpKind::kRead:
+      case OpKind::kReadable:
+        reader_.on_completion(completion);
+        break;
+      case OpKind::kDatafdWritable:
+        writer_.on_writable(completion);
+        break;
+      case OpKind::kWake:
+        if (!completion.more())
+          arm_wake();
+        break;
+      case OpKind::kCancel:
+      case OpKind::kNone:
+        break;
+    }
+  }
+}
+
+// The process was held up: before any link is judged silent, what its peers said meanwhile is
+// heard.
+void Engine::Impl::catch_up() {
+  for (int round = 0; round < kCatchUpRounds; ++round) {
+    transmit();
+    receiver_.rearm(now_);
+    reader_.rearm();
+    ring_.poll();
+    if (ring_.batch_empty())
+      return;
+    read_clock();
+    dispatch();
+  }
+}
+
+void Engine::Impl::run_calls() {
+  for (Call* call = calls_.take_all(); call != nullptr;) {
+    Call* next = call->next;
+    if (call->run())
+      call->complete();
+    call = next;
+  }
+}
+
+void Engine::Impl::transmit() {
+  Transmit out;
+  for (;;) {
+    const bool room = sender_.has_room();
+    if (!room && !sender_.has_control_room())
+      return;
+    if (!fabric_.poll_transmit(now_, out, !room))
+      return;
+    sender_.send(out, now_);
+  }
+}
+
+void Engine::Impl::notify(const ringknet::Datafd& datafd, Direction direction, int error,
+                          int errno_value) {
+  for (Notice& notice : notices_) {
+    if (notice.generation == datafd.generation && notice.direction == direction &&
+        notice.error == error && notice.errno_value == errno_value) {
+      ++notice.count;
+      return;
+    }
+  }
+  notices_.push_back({.application_fd = datafd.application(),
+                      .generation = datafd.generation,
+                      .channel = datafd.channel,
+                      .direction = direction,
+                      .error = error,
+                      .errno_value = errno_value,
+                      .count = 1});
+}
+
+// What does not fit has been counted where it happened; a log that cannot keep up is no reason to
+// hold on.
+void Engine::Impl::report(const Trouble& trouble) {
+  troubles_.push(trouble);
+}
+
+void Engine::Impl::tell_client() {
+  Event event;
+  int budget = kEventsPerTurn;
+  while (budget-- > 0 && fabric_.poll_event(event))
+    client_.on_event(event);
+  tell_notices();
+  for (std::size_t left = troubles_.size(); left > 0; --left) {
+    const Trouble trouble = troubles_.front();
+    troubles_.pop();
+    client_.on_trouble(trouble);
+  }
+  unfinished_ = unfinished_ || budget <= 0 || !notices_.empty() || !troubles_.empty();
+}
+
+void Engine::Impl::tell_notices() {
+  notices_told_.swap(notices_);
+  for (const Notice& notice : notices_told_) {
+    for (std::uint32_t i = 0; i < notice.count; ++i) {
+      const ringknet::Datafd* datafd = datafds_.find(notice.channel);
+      if (datafd == nullptr || datafd->generation != notice.generation)
+        break;
+      client_.on_datafd(notice.application_fd, notice.channel, notice.direction, notice.error,
+                        notice.errno_value);
+    }
+  }
+  notices_told_.clear();
+}
+
+void Engine::Impl::on_truncated() {
+  fabric_.count_drop(Drop::kTooLong);
+}
+
+void Engine::Impl::on_receive_error(UdpSocket& socket, int error) {
+  sender_.drain_errors(socket);
+  // Errors that the network reported are in the queue, with the address they are about.
+  switch (error) {
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case ENONET:
+    case ECONNABORTED:
+    case ENOPROTOOPT:
+    case EPROTO:
+    case EACCES:
+    case EMSGSIZE:
+      return;
+    default:
+      report({.kind = Trouble::Kind::kReceive, .error = error});
+  }
+}
+
+void Engine::Impl::on_transmit_done(TransmitId id, const TransmitResult& result) {
+  fabric_.on_transmit_done(now_, id, result);
+}
+
+void Engine::Impl::on_path_error(const PathError& error) {
+  fabric_.on_path_error(now_, error);
+}
+
+void Engine::Impl::on_send_failed(const Address& to, int error) {
+  report({.kind = Trouble::Kind::kSend, .error = error, .to = to});
+}
+
+void Engine::Impl::on_offload_failed(int error) {
+  report({.kind = Trouble::Kind::kOffload, .error = error});
+}
+
+}  // namespace ringknet

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Set-up with its fallbacks and causes, the batch, cancellation.
+#include "engine/ring/ring.h"
+
+#include <cerrno>
+
+namespace ringknet {
+namespace {
+
+constexpr unsigned kSubmissions = 512;
+constexpr unsigned kCompletions = 4096;
+
+// The setup flags to try, best first. A kernel that does not know one answers EINVAL.
+constexpr unsigned kFlagSets[] = {
+    IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
+        IORING_SETUP_DEFER_TASKRUN,
+    IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,
+    IORING_SETUP_CQSIZE,
+};
+
+const char* cause_of(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return "io_uring is forbidden here: by the sysctl kernel.io_uring_disabled or by a seccomp "
+             "filter";
+    case ENOSYS:
+      return "this kernel has no io_uring";
+    case ENOMEM:
+      return "no memory for the io_uring: RLIMIT_MEMLOCK or the memory of the control group is "
+             "used up";
+    case EMFILE:
+    case ENFILE:
+      return "no file descriptor left for the io_uring";
+    case EINVAL:
+      return "this kernel's io_uring is too old: Linux 6.1 is needed";
+    default:
+      return "the io_uring does not work";
+  }
+}
+
+}  // namespace
+
+Ring::Failure Ring::open() {
+  int result = -EINVAL;
+  for (const unsigned flags : kFlagSets) {
+    io_uring_params parameters{};
+    parameters.flags = flags;
+    parameters.cq_entries = kCompletions;
+    result = io_uring_queue_init_params(kSubmissions, &ring_, &parameters);
+    if (result != -EINVAL)
+      break;
+  }
+  if (result < 0)
+    return {-result, cause_of(-result)};
+  open_ = true;
+  // The wait with a timeout must not cost a submission of its own, and overflowing completions must
+  // not be lost.
+  constexpr unsigned kNeeded = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP;
+  if ((ring_.features & kNeeded) != kNeeded)
+    return give_up(EINVAL);
+  io_uring_ring_dontfork(&ring_);
+  batch_.reserve(kCompletions);
+
+  // A seccomp filter may allow the set-up and forbid the rest: one operation there and back.
+  queue({}, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
+  result = io_uring_submit_and_wait(&ring_, 1);
+  if (result < 0)
+    return give_up(-result);
+  harvest();
+  Completion probe;
+  if (!take(probe) || probe.result != 0)
+    return give_up(EIO);
+  return {};
+}
+
+Ring::Failure Ring::give_up(int error) {
+  io_uring_queue_exit(&ring_);
+  open_ = false;
+  return {error, cause_of(error)};
+}
+
+io_uring_sqe* Ring::next_entry() {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  while (sqe == nullptr) {
+    // Full. The kernel refuses only while completions wait for room, so those are collected, too.
+    poll();
+    sqe = io_uring_get_sqe(&ring_);
+  }
+  return sqe;
+}
+
+void Ring::poll() {
+  io_uring_submit_and_get_events(&ring_);
+  harvest();
+}
+
+void Ring::wait(std::optional<Duration> timeout) {
+  if (timeout && *timeout <= Duration::zero()) {
+    poll();
+    return;
+  }
+  io_uring_cqe* first = nullptr;
+  if (timeout) {
+    __kernel_timespec time{};
+    time.tv_sec = timeout->count() / std::nano::den;
+    time.tv_nsec = timeout->count() % std::nano::den;
+    io_uring_submit_and_wait_timeout(&ring_, &first, 1, &time, nullptr);
+  } else {
+    io_uring_submit_and_wait(&ring_, 1);
+  }
+  // Interrupted, timed out or refused for a moment: whatever is there is there, and the caller
+  // comes back.
+  harvest();
+}
+
+void Ring::harvest() {
+  if (batch_empty()) {
+    batch_.clear();
+    taken_ = 0;
+  }
+  unsigned head = 0;
+  unsigned count = 0;
+  io_uring_cqe* cqe = nullptr;
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    batch_.push_back({Op::unpack(cqe->user_data), cqe->res, cqe->flags});
+    if ((cqe->flags & IORING_CQE_F_MORE) == 0)
+      --outstanding_;
+    ++count;
+  }
+  io_uring_cq_advance(&ring_, count);
+}
+
+bool Ring::take(Completion& out) {
+  if (batch_empty())
+    return false;
+  out = batch_[taken_++];
+  return true;
+}
+
+bool Ring::ended(Op op) const {
+  for (std::size_t i = taken_; i < batch_.size(); ++i) {
+    if (batch_[i].op == op && !batch_[i].more())
+      return true;
+  }
+  return false;
+}
+
+void Ring::cancel(int descriptor, Op op) {
+  poll();  // so that everything prepared for the descriptor has started
+  if (ended(op))
+    return;
+  queue({.kind = OpKind::kCancel}, [&](io_uring_sqe* sqe) {
+    io_uring_prep_cancel_fd(sqe, descriptor, IORING_ASYNC_CANCEL_ALL);
+  });
+  poll();
+  while (!ended(op))
+    wait(std::nullopt);
+}
+
+void Ring::close() {
+  if (!open_)
+    return;
+  queue({.kind = OpKind::kCancel}, [](io_uring_sqe* sqe) {
+    io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+  });
+  while (outstanding_ > 0) {
+    wait(std::nullopt);
+    taken_ = batch_.size();
+  }
+  io_uring_queue_exit(&ring_);
+  open_ = false;
+}
+
+}  // namespace ringknet

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One io_uring, owned: set up, filled, waited on, torn down. Completions are never handled where
+// they are found: they are copied into a local batch first, so that handling one may submit, wait
+// for another or cancel without recursion. What a completion means is its Op's business (op.h), not
+// this file's.
+//
+// Everything, construction included, happens on one thread.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "engine/base/time.h"
+#include "engine/ring/op.h"
+
+namespace ringknet {
+
+struct Completion {
+  Op op;
+  int result = 0;
+  std::uint32_t flags = 0;
+
+  bool more() const { return (flags & IORING_CQE_F_MORE) != 0; }
+  bool has_buffer() const { return (flags & IORING_CQE_F_BUFFER) != 0; }
+  std::uint16_t buffer() const {
+    return static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT);
+  }
+};
+
+class Ring {
+ public:
+  struct Failure {
+    int error = 0;  // errno, 0 when all is well
+    const char* cause = "";
+  };
+
+  Ring() = default;
+  ~Ring() { close(); }
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  // Makes the ring and proves that it completes operations.
+  Failure open();
+
+  // Queues one operation; `prepare(sqe)` fills it in. A full submission queue is submitted first.
+  template <typename Prepare>
+  void queue(Op op, Prepare&& prepare) {
+    io_uring_sqe* sqe = next_entry();
+    std::forward<Prepare>(prepare)(sqe);
+    io_uring_sqe_set_data64(sqe, op.pack());
+    ++outstanding_;
+  }
+
+  // Submits what is queued and collects what is complete, without waiting.
+  void poll();
+  // The same, and waits until something completes or `timeout` is over (none: as long as it takes).
+  void wait(std::optional<Duration> timeout);
+  // The next completion of the batch; false when it is used up.
+  bool take(Completion& out);
+  bool batch_empty() const { return taken_ == batch_.size(); }
+
+  // Cancels everything that goes on with a descriptor and returns when `op`, one of its operations,
+  // has ended: its last completion is then in the batch. The descriptor can be closed afterwards.
+  void cancel(int descriptor, Op op);
+  // Cancels everything, waits until nothing is outstanding and gives the ring up. Completions are
+  // discarded.
+  void close();
+
+  io_uring* native() { return &ring_; }
+
+ private:
+  Failure give_up(int error);
+  io_uring_sqe* next_entry();
+  void harvest();
+  bool ended(Op op) const;
+
+  io_uring ring_{};
+  bool open_ = false;
+  std::size_t outstanding_ = 0;  // operations whose last completion has not been harvested
+  std::vector<Completion> batch_;
+  std::size_t taken_ = 0;
+};
+
+}  // namespace ringknet

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A receive buffer as the kernel fills it:
+//
+//   +-----------------------+---------------+-------------------+----------------------------------+
+//   | io_uring_recvmsg_out  | sender's name | control: GRO size | payload: datagram, datagram, ...
+//   |
+//   +-----------------------+---------------+-------------------+----------------------------------+
+//
+// The payload is one datagram, or with GRO a row of equal ones of which the last may be shorter.
+#include "engine/ring/udp_receive.h"
+
+#include <netinet/udp.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/ring/sockaddr.h"
+
+namespace ringknet {
+namespace {
+
+constexpr std::uint16_t kGroup = 0;
+constexpr std::uint32_t kBuffers = 64;
+constexpr std::size_t kPayloadMax = 65535;
+constexpr std::size_t kNameSize = sizeof(SocketAddress);
+constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(int));
+constexpr std::size_t kBufferSize =
+    sizeof(io_uring_recvmsg_out) + kNameSize + kControlSize + kPayloadMax;
+
+// A receive that fails this often in a row is not tried again at once: it would keep the thread
+// busy.
+constexpr std::uint32_t kFailuresMax = 16;
+constexpr Duration kFailurePause = std::chrono::milliseconds(10);
+
+// The size of the datagrams that the kernel joined; 0 where it joined none.
+std::size_t joined_size(io_uring_recvmsg_out* out, msghdr* layout) {
+  for (cmsghdr* part = io_uring_recvmsg_cmsg_firsthdr(out, layout); part != nullptr;
+       part = io_uring_recvmsg_cmsg_nexthdr(out, layout, part)) {
+    if (part->cmsg_level != IPPROTO_UDP || part->cmsg_type != UDP_GRO)
+      continue;
+    int size = 0;
+    std::memcpy(&size, CMSG_DATA(part), sizeof(size));
+    return size > 0 ? static_cast<std::size_t>(size) : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int UdpReceiver::open() {
+  layout_.msg_namelen = kNameSize;
+  layout_.msg_controllen = kControlSize;
+  return buffers_.open(ring_, kGroup, kBuffers, kBufferSize);
+}
+
+void UdpReceiver::arm(UdpSocket& socket) {
+  ring_.queue(op(socket), [&](io_uring_sqe* sqe) {
+    io_uring_prep_recvmsg_multishot(sqe, socket.descriptor(), &layout_, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = buffers_.group();
+  });
+  socket.receive.armed = true;
+  socket.receive.starved = false;
+  socket.receive.retry = kNever;
+}
+
+void UdpReceiver::on_completion(const Completion& completion, Instant now) {
+  UdpSocket* socket = sockets_.owner(completion.op);
+  if (socket != nullptr && !completion.more())
+    socket->receive.armed = false;
+  if (completion.has_buffer()) {
+    buffers_.took();
+    if (socket != nullptr) {
+      socket->receive.failures = 0;
+      on_buffer(completion);
+    }
+    buffers_.put(completion.buffer());
+  } else if (socket != nullptr && !socket->closing && completion.result < 0) {
+    on_failure(*socket, -completion.result, now);
+  }
+  // What was called from inside may have closed the socket: looked up anew.
+  socket = sockets_.owner(completion.op);
+  if (socket != nullptr)
+    sockets_.reap(*socket);
+}
+
+void UdpReceiver::on_buffer(const Completion& completion) {
+  MutableBytes buffer = buffers_.bytes(completion.buffer());
+  io_uring_recvmsg_out* out = io_uring_recvmsg_validate(buffer.data(), completion.result, &layout_);
+  if (out == nullptr)
+    return;
+  if ((out->flags & MSG_TRUNC) != 0) {
+    owner_.on_truncated();
+    return;
+  }
+  auto* payload = static_cast<std::byte*>(io_uring_recvmsg_payload(out, &layout_));
+  std::size_t left = io_uring_recvmsg_payload_length(out, completion.result, &layout_);
+  const std::size_t joined = joined_size(out, &layout_);
+  const Address from =
+      to_address(static_cast<const sockaddr*>(io_uring_recvmsg_name(out)), out->namelen);
+  do {
+    const UdpSocket* socket = sockets_.owner(completion.op);
+    if (socket == nullptr || socket->closing)
+      return;
+    const std::size_t size = joined == 0 ? left : std::min(joined, left);
+    owner_.on_datagram(socket->id, from, {payload, size});
+    payload += size;
+    left -= size;
+  } while (left > 0);
+}
+
+void UdpReceiver::on_failure(UdpSocket& socket, int error, Instant now) {
+  if (error == ENOBUFS) {
+    ++starved_;
+    socket.receive.starved = true;
+    return;
+  }
+  if (error == EINTR || error == EAGAIN || error == ECANCELED)
+    return;
+  if (++socket.receive.failures > kFailuresMax)
+    socket.receive.retry = now + kFailurePause;
+  owner_.on_receive_error(socket, error);
+}
+
+void UdpReceiver::rearm(Instant now) {
+  next_deadline_ = kNever;
+  sockets_.for_each([&](UdpSocket& socket) {
+    if (socket.receive.armed || (socket.receive.starved && !buffers_.recovered()))
+      return;
+    if (socket.receive.retry != kNever && now < socket.receive.retry) {
+      next_deadline_ = std::min(next_deadline_, socket.receive.retry);
+      return;
+    }
+    arm(socket);
+  });
+}
+
+}  // namespace ringknet

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// UDP sockets of links: opened with the protocol's options, shared by all links of the same local
+// address, found by the id the core knows. Receiving and sending are udp_receive.h and udp_send.h;
+// what they keep per socket lives here, because it comes and goes with the socket.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/base/address.h"
+#include "engine/base/ids.h"
+#include "engine/base/time.h"
+#include "engine/ring/op.h"
+
+namespace ringknet {
+
+// Link flag of the API: packets of this link ask for precedence.
+inline constexpr std::uint64_t kLinkFlagHighPriority = 1;
+
+struct SendSlot;
+
+// Send slots waiting in line, by their own links.
+struct SendLine {
+  SendSlot* first = nullptr;
+  SendSlot* last = nullptr;
+  std::size_t size = 0;
+};
+
+class UdpSocket {
+ public:
+  struct Opened {
+    std::unique_ptr<UdpSocket> socket;  // null on failure
+    int error = 0;
+    std::size_t buffer_granted = 0;  // by the kernel, in the smaller direction
+  };
+  // Binds to `local`. ENAMETOOLONG: privileged, and large buffers are not allowed; else what socket
+  // and bind say.
+  static Opened open(const Address& local, std::uint64_t flags, bool privileged);
+
+  ~UdpSocket() { close(); }
+  UdpSocket(const UdpSocket&) = delete;
+  UdpSocket& operator=(const UdpSocket&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  // The address is free for others afterwards, provided that no operation holds the descriptor.
+  void close();
+  const Address& local() const { return local_; }
+
+  // Takes everything off the socket's error queue, which must be done whenever an operation failed:
+  // a queue that is not empty keeps the socket in error for every poll. Calls `report(error)` per
+  // entry worth reporting. Answers how many entries there were.
+  struct QueuedError {
+    Address to;             // where the offending datagram went
+    int error = 0;          // errno; 0: nothing worth knowing
+    std::uint32_t mtu = 0;  // EMSGSIZE: what this host's device takes
+  };
+  template <typename Report>
+  std::size_t drain_errors(Report&& report) {
+    std::size_t count = 0;
+    QueuedError error;
+    for (; count < kErrorsMax && next_error(error); ++count) {
+      if (error.error != 0)
+        report(error);
+    }
+    return count;
+  }
+
+  // Lets the kernel split what is too large for the path, or not (the normal state).
+  void allow_fragmentation(bool allow);
+
+  SocketId id{};
+  std::uint32_t generation = 0;
+  std::uint32_t links = 0;  // that use it
+  bool closing = false;
+
+  struct {
+    bool armed = false;
+    bool starved = false;        // ended for want of buffers
+    std::uint32_t failures = 0;  // in a row
+    Instant retry = kNever;
+  } receive;
+
+  struct {
+    bool segmentation = true;  // the kernel splits runs for us
+    bool writable_armed = false;
+    SendLine control;  // waiting for the socket to become writable
+    SendLine data;
+    Instant progress{};  // when anything of the lines last went out
+  } send;
+
+ private:
+  // More than this at once is left for the next time.
+  static constexpr std::size_t kErrorsMax = 256;
+
+  UdpSocket(int descriptor, const Address& local) : descriptor_(descriptor), local_(local) {}
+  int set_options(std::uint64_t flags) const;
+  bool next_error(QueuedError& out) const;
+
+  int descriptor_;
+  Address local_;
+};
+
+class UdpSocketTable {
+ public:
+  struct Acquired {
+    UdpSocket* socket = nullptr;  // null on failure
+    int error = 0;
+    bool created = false;
+    std::size_t buffer_granted = 0;
+  };
+  // The socket of `local`, for one more link; opened if there is none. Flags count for the one that
+  // opens.
+  Acquired acquire(const Address& local, std::uint64_t flags, bool privileged);
+  // The socket that the core knows as `id`; null if there is none, or none any more.
+  UdpSocket* find(SocketId id) const;
+  // The socket an operation belongs to, also one that is being closed; null if it is gone.
+  UdpSocket* owner(const Op& op) const;
+  // Forgets a socket that is closing once no operation of it is left.
+  void reap(UdpSocket& socket);
+
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    for (const auto& socket : sockets_) {
+      if (socket && !socket->closing)
+        visit(*socket);
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<UdpSocket>> sockets_;
+  std::uint32_t last_generation_ = 0;
+};
+
+}  // namespace ringknet
