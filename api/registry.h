@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The live handles of this process. A handle that comes in from the C API is a pointer of which
+// nothing is known: it is compared with those that are live and followed only if it is one of them.
+// While a call runs it holds a Pin, and knet_handle_free takes the handle out first and then waits
+// until the pins are gone.
+//
+// A look-up takes no lock: it walks a short list of slots, so that knet_send pays some ten
+// nanoseconds for it. Slots are made in blocks when needed, used again, and never released, because
+// a look-up may be on its way through them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <utility>
+
+#include "api/pins.h"
+
+namespace ringknet {
+
+class Handle;
+
+class HandleRegistry {
+  struct Slot;
+
+ public:
+  // Holds a live handle, or nothing.
+  class Pin {
+   public:
+    Pin() = default;
+    Pin(Pin&& other) noexcept
+        : slot_(std::exchange(other.slot_, nullptr)), handle_(other.handle_) {}
+    Pin& operator=(Pin&&) = delete;
+    ~Pin() {
+      if (slot_ != nullptr) {
+        slot_->pins.leave();
+      }
+    }
+
+    explicit operator bool() const { return slot_ != nullptr; }
+    Handle* operator->() const { return handle_; }
+    Handle& operator*() const { return *handle_; }
+
+   private:
+    friend class HandleRegistry;
+    Pin(Slot& slot, Handle& handle) : slot_(&slot), handle_(&handle) {}
+
+    Slot* slot_ = nullptr;
+    Handle* handle_ = nullptr;
+  };
+
+  constexpr HandleRegistry() = default;
+  HandleRegistry(const HandleRegistry&) = delete;
+  HandleRegistry& operator=(const HandleRegistry&) = delete;
+
+  // Makes the handle known. Throws std::bad_alloc.
+  void add(Handle& handle);
+
+  // `candidate` may be any value at all.
+  Pin pin(const void* candidate);
+
+  // Forgets the handle and waits until nobody holds it; then it is the caller's alone. The caller
+  // holds no pin itself.
+  void retire(Handle& handle);
+
+ private:
+  static constexpr std::size_t kSlotsPerBlock = 16;
+
+  // A cache line each: threads that use different handles do not disturb each other.
+  struct alignas(64) Slot {
+    std::atomic<Handle*> handle = nullptr;
+    Pins pins;
+  };
+
+  struct Block {
+    std::array<Slot, kSlotsPerBlock> slots;
+    std::atomic<Block*> next = nullptr;
+  };
+
+  static Slot* claim_free(Block& block, Handle& handle);
+
+  Block first_;
+};
+
+// The one registry of the process. It needs no constructor to run before its first use.
+HandleRegistry& registry();
+
+}  // namespace ringknet
