@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The life of a handle, step by step. Every failed call becomes a sentence with errno and, where
+// the library has written one, its own log record.
+#include "tools/bench/knet_node.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+
+#include "tools/bench/optional_api.h"
+
+namespace ringknet::bench {
+namespace {
+
+constexpr std::uint8_t kCryptoSlot = 1;
+constexpr std::uint8_t kClearTrafficRefused = 1;
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  std::string part;
+  while (std::getline(stream, part, separator)) {
+    parts.push_back(part);
+  }
+  return parts;
+}
+
+template <std::size_t kSize>
+void copy_text(char (&to)[kSize], const std::string& from) {
+  if (from.size() >= kSize) {
+    throw Failure(
+        fmt::format("'{}' is too long for libknet, which takes {} characters", from, kSize - 1));
+  }
+  std::memcpy(to, from.c_str(), from.size() + 1);
+}
+
+// Insists on large socket buffers if the process may have them, as corosync does.
+knet_handle_t create_handle(knet_node_id_t id, int log, bool& privileged) {
+  privileged = true;
+  knet_handle_t handle = knet_handle_new_ex(id, log, KNET_LOG_ERR, KNET_HANDLE_FLAG_PRIVILEGED);
+  if (handle == nullptr && errno == ENAMETOOLONG) {
+    privileged = false;
+    handle = knet_handle_new_ex(id, log, KNET_LOG_ERR, 0);
+  }
+  return handle;
+}
+
+}  // namespace
+
+Message NodeSettings::to_message() const {
+  Message message("open");
+  message.set("id", std::int64_t{id}).set("peer", std::int64_t{peer_id}).set("port", port);
+  message.set("links", static_cast<std::int64_t>(links.size()));
+  for (std::size_t link = 0; link < links.size(); ++link) {
+    message.set(fmt::format("local{}", link), links[link].local);
+    message.set(fmt::format("remote{}", link), links[link].remote);
+  }
+  message.set("policy", std::int64_t{policy});
+  message.set("interval", Duration(ping_interval)).set("timeout", Duration(ping_timeout));
+  message.set("pongs", std::int64_t{pong_count}).set("mtu", std::int64_t{interface_mtu});
+  message.set("crypto", crypto).set("compress", compress);
+  return message;
+}
+
+NodeSettings NodeSettings::from_message(const Message& message) {
+  const auto milliseconds = [&message](const char* key) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(message.duration(key));
+  };
+  NodeSettings settings;
+  settings.id = static_cast<knet_node_id_t>(message.number("id"));
+  settings.peer_id = static_cast<knet_node_id_t>(message.number("peer"));
+  settings.port = message.text("port");
+  const std::int64_t links = std::min<std::int64_t>(message.number("links"), KNET_MAX_LINK);
+  for (std::int64_t link = 0; link < links; ++link) {
+    settings.links.push_back(
+        {message.text(fmt::format("local{}", link)), message.text(fmt::format("remote{}", link))});
+  }
+  settings.policy = static_cast<std::uint8_t>(message.number("policy"));
+  settings.ping_interval = milliseconds("interval");
+  settings.ping_timeout = milliseconds("timeout");
+  settings.pong_count = static_cast<std::uint8_t>(message.number("pongs"));
+  settings.interface_mtu = static_cast<unsigned>(message.number("mtu"));
+  settings.crypto = message.text("crypto");
+  settings.compress = message.text("compress");
+  return settings;
+}
+
+HandleTimes time_empty_handle(knet_node_id_t id) {
+  const Instant start = Clock::now();
+  bool privileged = true;
+  knet_handle_t handle = create_handle(id, 0, privileged);
+  const Instant created = Clock::now();
+  if (handle == nullptr) {
+    throw failure_from_errno("knet_handle_new_ex failed");
+  }
+  const Instant freeing = Clock::now();
+  if (knet_handle_free(handle) != 0) {
+    throw failure_from_errno("knet_handle_free failed");
+  }
+  return {created - start, Clock::now() - freeing};
+}
+
+KnetNode::KnetNode(const NodeSettings& settings) : settings_(settings) {
+  try {
+    create();
+    configure_handle();
+    for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+      configure_link(link);
+    }
+  } catch (...) {
+    // The first failure is the one to tell; what a half-configured handle says to being closed is
+    // not.
+    try {
+      close();
+    } catch (const Failure&) {
+      handle_ = nullptr;
+    }
+    throw;
+  }
+}
+
+KnetNode::~KnetNode() {
+  try {
+    close();
+  } catch (const Failure& failure) {
+    fmt::print(stderr, "knet-bench: node {}: {}\n", settings_.id, failure.what());
+  }
+}
+
+void KnetNode::create() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    throw failure_from_errno("no pipe");
+  }
+  log_reader_.reset(ends[0]);
+  log_writer_.reset(ends[1]);
+  events_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!events_.open()) {
+    throw failure_from_errno("no eventfd");
+  }
+  handle_ = create_handle(settings_.id, log_writer_.get(), privileged_);
+  if (handle_ == nullptr) {
+    throw failed("knet_handle_new_ex");
+  }
+}
+
+void KnetNode::configure_handle() {
+  check(knet_handle_enable_sock_notify(handle_, this, on_data_descriptor),
+        "knet_handle_enable_sock_notify");
+  check(knet_host_enable_status_change_notify(handle_, this, on_host_status),
+        "knet_host_enable_status_change_notify");
+  check(knet_handle_enable_pmtud_notify(handle_, this, on_mtu), "knet_handle_enable_pmtud_notify");
+  std::int8_t channel = 0;
+  data_descriptor_ = 0;
+  check(knet_handle_add_datafd(handle_, &data_descriptor_, &channel), "knet_handle_add_datafd");
+  set_crypto();
+  set_compression();
+  if (settings_.interface_mtu != 0) {
+    check(knet_handle_pmtud_set(handle_, settings_.interface_mtu), "knet_handle_pmtud_set");
+  }
+  check(knet_handle_setfwd(handle_, 1), "knet_handle_setfwd");
+  check(knet_host_add(handle_, settings_.peer_id), "knet_host_add");
+  check(knet_host_set_policy(handle_, settings_.peer_id, settings_.policy), "knet_host_set_policy");
+}
+
+void KnetNode::configure_link(std::uint8_t link) {
+  const auto address = [this](const std::string& text) {
+    sockaddr_storage storage{};
+    if (knet_strtoaddr(text.c_str(), settings_.port.c_str(), &storage, sizeof storage) != 0) {
+      throw Failure(fmt::format("{} port {} is no address", text, settings_.port));
+    }
+    return storage;
+  };
+  sockaddr_storage local = address(settings_.links[link].local);
+  sockaddr_storage remote = address(settings_.links[link].remote);
+  check(knet_link_set_config(handle_, settings_.peer_id, link, KNET_TRANSPORT_UDP, &local, &remote,
+                             0),
+        fmt::format("knet_link_set_config for link {} from {} port {}", link,
+                    settings_.links[link].local, settings_.port));
+  check(knet_link_set_ping_timers(handle_, settings_.peer_id, link, settings_.ping_interval.count(),
+                                  settings_.ping_timeout.count(), KNET_LINK_DEFAULT_PING_PRECISION),
+        "knet_link_set_ping_timers");
+  check(knet_link_set_pong_count(handle_, settings_.peer_id, link, settings_.pong_count),
+        "knet_link_set_pong_count");
+}
+
+void KnetNode::set_crypto() {
+  if (settings_.crypto.empty()) {
+    return;
+  }
+  const std::vector<std::string> parts = split(settings_.crypto, ',');
+  knet_handle_crypto_cfg config{};
+  copy_text(config.crypto_model, parts.at(0));
+  copy_text(config.crypto_cipher_type, parts.at(1));
+  copy_text(config.crypto_hash_type, parts.at(2));
+  // A benchmark keeps no secrets: both nodes make the same key from nothing.
+  config.private_key_len = sizeof config.private_key / 16;
+  for (unsigned at = 0; at < config.private_key_len; ++at) {
+    config.private_key[at] = static_cast<unsigned char>(at * 167 + 13);
+  }
+  const std::string what = fmt::format("encryption '{}'", settings_.crypto);
+  const auto set = optional_call<CryptoSetConfig>("knet_handle_crypto_set_config");
+  const auto use = optional_call<CryptoUseConfig>("knet_handle_crypto_use_config");
+  const auto clear = optional_call<CryptoRxClearTraffic>("knet_handle_crypto_rx_clear_traffic");
+  check(set(handle_, &config, kCryptoSlot), what);
+  check(use(handle_, kCryptoSlot), what);
+  check(clear(handle_, kClearTrafficRefused), what);
+}
+
+void KnetNode::set_compression() {
+  if (settings_.compress.empty()) {
+    return;
+  }
+  knet_handle_compress_cfg config{};
+  copy_text(config.compress_model, settings_.compress);
+  config.compress_level = 1;
+  const auto compress = optional_call<Compress>("knet_handle_compress");
+  check(compress(handle_, &config), fmt::format("compression '{}'", settings_.compress));
+}
+
+void KnetNode::enable_links() {
+  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+    check(knet_link_set_enable(handle_, settings_.peer_id, link, 1), "knet_link_set_enable");
+  }
+  enabled_ = Clock::now();
+}
+
+std::optional<LinkTimes> KnetNode::links_ready() {
+  const Duration elapsed = Clock::now() - enabled_;
+  knet_host_status host{};
+  check(knet_host_get_status(handle_, settings_.peer_id, &host), "knet_host_get_status");
+  bool connected = host.reachable != 0;
+  bool searched = true;
+  unsigned smallest_mtu = UINT32_MAX;
+  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+    const knet_link_status status = link_status(link);
+    connected = connected && status.connected != 0;
+    searched = searched && (status.proto_overhead != 0 || settings_.interface_mtu != 0);
+    smallest_mtu = std::min(smallest_mtu, status.mtu);
+  }
+  if (!connected) {
+    connected_after_.reset();
+    return std::nullopt;
+  }
+  connected_after_ = connected_after_.value_or(elapsed);
+  // The handle starts again from the smallest MTU whenever a link comes up, and reaches the
+  // smallest MTU of its links when all of them have been searched.
+  unsigned data_mtu = 0;
+  check(knet_handle_pmtud_get(handle_, &data_mtu), "knet_handle_pmtud_get");
+  if (!searched || data_mtu != smallest_mtu) {
+    return std::nullopt;
+  }
+  return LinkTimes{*connected_after_, elapsed, data_mtu};
+}
+
+void KnetNode::clear_events() {
+  std::uint64_t count = 0;
+  while (::read(events_.get(), &count, sizeof count) > 0) {
+  }
+}
+
+knet_link_status KnetNode::link_status(std::uint8_t link) {
+  knet_link_status status{};
+  check(knet_link_get_status(handle_, settings_.peer_id, link, &status, sizeof status),
+        "knet_link_get_status");
+  return status;
+}
+
+std::uint64_t KnetNode::link_up_count() {
+  std::uint64_t count = 0;
+  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+    count += link_status(link).stats.up_count;
+  }
+  return count;
+}
+
+std::string KnetNode::describe_links() {
+  std::string text;
+  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+    const knet_link_status status = link_status(link);
+    text += fmt::format("{}link {} ({} to {}) {}, MTU {}", text.empty() ? "" : "; ", link,
+                        settings_.links[link].local, settings_.links[link].remote,
+                        status.connected != 0 ? "up" : "down", status.mtu);
+  }
+  return text;
+}
+
+void KnetNode::close() {
+  if (handle_ == nullptr) {
+    return;
+  }
+  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+    check(knet_link_set_enable(handle_, settings_.peer_id, link, 0), "knet_link_set_enable");
+    check(knet_link_clear_config(handle_, settings_.peer_id, link), "knet_link_clear_config");
+  }
+  check(knet_host_remove(handle_, settings_.peer_id), "knet_host_remove");
+  const int result = knet_handle_free(handle_);
+  handle_ = nullptr;
+  check(result, "knet_handle_free");
+}
+
+Failure KnetNode::failed(const std::string& call) {
+  std::string text = fmt::format("{} failed", call);
+  if (errno != 0) {
+    text += fmt::format(": {}", std::strerror(errno));
+  }
+  knet_log_msg record{};
+  while (::read(log_reader_.get(), &record, sizeof record) == sizeof record) {
+    text += fmt::format("; the library says: {}", record.msg);
+  }
+  return Failure(text);
+}
+
+void KnetNode::check(int result, const std::string& call) {
+  if (result != 0) {
+    throw failed(call);
+  }
+}
+
+void KnetNode::signal_event() const {
+  const std::uint64_t one = 1;
+  // A full counter means that there is an event already.
+  [[maybe_unused]] const ssize_t written = ::write(events_.get(), &one, sizeof one);
+}
+
+void KnetNode::on_data_descriptor(void* self, int /*descriptor*/, std::int8_t /*channel*/,
+                                  std::uint8_t direction, int /*error*/, int error_number) {
+  auto* node = static_cast<KnetNode*>(self);
+  if (direction == KNET_NOTIFY_RX && error_number == EAGAIN) {
+    ++node->refused_;
+  }
+}
+
+void KnetNode::on_host_status(void* self, knet_node_id_t /*host*/, std::uint8_t /*reachable*/,
+                              std::uint8_t /*remote*/, std::uint8_t /*external*/) {
+  static_cast<KnetNode*>(self)->signal_event();
+}
+
+void KnetNode::on_mtu(void* self, unsigned /*data_mtu*/) {
+  static_cast<KnetNode*>(self)->signal_event();
+}
+
+}  // namespace ringknet::bench

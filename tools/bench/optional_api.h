@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Calls of libknet 1.25 that a library under test may lack: encryption and compression. They are
+// looked up at run time, so that one binary runs on both kinds and a missing call is a sentence
+// instead of a failure to start.
+#pragma once
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstdint>
+
+#include "api/libknet.h"
+#include "tools/bench/common.h"
+
+namespace ringknet::bench {
+
+using CryptoSetConfig = int (*)(knet_handle_t, knet_handle_crypto_cfg*, std::uint8_t);
+using CryptoUseConfig = int (*)(knet_handle_t, std::uint8_t);
+using CryptoRxClearTraffic = int (*)(knet_handle_t, std::uint8_t);
+using Compress = int (*)(knet_handle_t, knet_handle_compress_cfg*);
+
+template <typename Function>
+Function optional_call(const char* name) {
+  void* address = ::dlsym(RTLD_DEFAULT, name);
+  if (address == nullptr) {
+    throw Failure(fmt::format("this libknet has no {}", name));
+  }
+  return reinterpret_cast<Function>(address);
+}
+
+}  // namespace ringknet::bench

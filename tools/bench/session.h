@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Two nodes that are ready to be measured: processes, network, handles and links up, on one
+// library. A session lasts for all rows of one run, so that rows are measured on a library that has
+// been at work. Ending it leaves nothing behind.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/bench/knet_node.h"
+#include "tools/bench/options.h"
+#include "tools/bench/progress.h"
+#include "tools/bench/worker_process.h"
+
+namespace ringknet::bench {
+
+enum class Network {
+  kNamespaces,
+  kLoopback,
+  kMachines,  // real addresses, the second node on another machine
+};
+
+// One of the libraries that are compared.
+struct Side {
+  std::size_t index;  // 0 ours, 1 theirs
+  std::string name;
+  std::string library_folder;  // empty: the one that this program finds
+  std::string crypto;
+};
+
+// The node that sends, and the node that receives.
+constexpr std::size_t kSender = 0;
+constexpr std::size_t kReceiver = 1;
+constexpr std::size_t kNodes = 2;
+
+class Session {
+ public:
+  Session(const Options& options, Network network, const Side& side, Progress& progress);
+
+  // Sends a message and waits for the answer with the given verb.
+  Message ask(std::size_t node, const Message& message, const std::string& answer,
+              Duration patience);
+  void tell(std::size_t node, const Message& message) { workers_[node]->control().send(message); }
+  // Waits for a message from one node. A failure of either node, or silence, is a Failure. Progress
+  // is shown meanwhile.
+  Message expect(std::size_t node, const std::string& verb, Duration patience);
+  // Lets time pass; the death of a node is noticed.
+  void watch_for(Duration duration);
+
+  // Whether all links are up and have been since the last time this was asked, or the session
+  // began.
+  bool links_stayed_up();
+  // Waits until all links have been up for at least this long, without having been down in between.
+  void wait_for_link_age(Duration age);
+  // Silently cuts or repairs link 0 in both directions.
+  void set_link_cut(bool cut);
+
+  // Tells both nodes to end in good order; without it they are simply killed.
+  void close();
+
+  // A number for the messages of the next row, so that late ones are not taken for its own.
+  std::int64_t next_row() { return ++row_; }
+
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] Network network() const { return network_; }
+  [[nodiscard]] Progress& progress() { return progress_; }
+  [[nodiscard]] const std::string& library(std::size_t node) const { return libraries_[node]; }
+  [[nodiscard]] bool privileged() const { return privileged_; }
+  [[nodiscard]] const LinkTimes& link_times() const { return link_times_; }
+  // Resident memory of the larger node right after the links came up, in bytes.
+  [[nodiscard]] double resident_at_start() const { return resident_at_start_; }
+  [[nodiscard]] Duration handle_create() const { return handle_create_; }
+  [[nodiscard]] Duration handle_free() const { return handle_free_; }
+
+ private:
+  void start_workers();
+  void identify_library(std::size_t node);
+  void choose_addresses();
+  void build_network();
+  // In a process of its own, so that what handles leave behind does not count as memory of the
+  // nodes.
+  void time_handles();
+  void open_nodes();
+  void bring_up();
+  std::optional<Message> poll_workers(std::size_t node, const std::string& verb);
+  [[nodiscard]] bool local(std::size_t node) const;
+
+  Options options_;
+  Network network_;
+  Side side_;
+  Progress& progress_;
+  std::array<std::unique_ptr<WorkerProcess>, kNodes> workers_;
+  std::array<std::string, kNodes> libraries_;
+  std::array<std::vector<std::string>, kNodes> addresses_;
+  std::string port_;
+  bool privileged_ = true;
+  LinkTimes link_times_{};
+  double resident_at_start_ = 0;
+  Duration handle_create_{};
+  Duration handle_free_{};
+  Instant links_up_since_;
+  std::array<std::int64_t, kNodes> link_ups_{};
+  std::int64_t row_ = 0;
+};
+
+}  // namespace ringknet::bench
