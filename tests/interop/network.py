@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The network of one interop test: a namespace per node and one more for the switch between them.
+
+Every link of the nodes is a bridge of its own in the switch, so a packet passes the switch as a
+real frame, and nftables rules there make the faults: cut links, random loss, silently dropped long
+packets. It knows nothing about libknet.
+
+The namespaces have no names: each is held by a process that ends when its standard input closes,
+so the kernel removes everything with this process, whatever ends it. Nothing here touches the
+namespace that the test was started in.
+"""
+
+import os
+import shutil
+import subprocess
+
+
+class Unavailable(Exception):
+    """The machine cannot host such a network; the test is skipped with this reason."""
+
+
+class Namespace:
+    """A network namespace that lives as long as its holder."""
+
+    def __init__(self):
+        self._holder = subprocess.Popen(
+            # The line that the holder prints tells that the namespace is there.
+            ["unshare", "--net", "--", "sh", "-c", "ip link set lo up && echo ready && exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if self._holder.stdout.readline() != "ready\n":
+            reason = self._holder.stderr.read().strip()
+            self.close()
+            raise Unavailable(f"no network namespace can be made here: {reason}")
+        self.pid = self._holder.pid
+
+    def enter(self, *command):
+        """The command line that runs `command` in this namespace, in the process that starts it."""
+        return ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--", *command]
+
+    def run(self, *command, text=None):
+        done = subprocess.run(
+            self.enter(*command), input=text, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}\n{text or ''}")
+
+    def write_setting(self, path, value):
+        """Sets /proc/sys/<path> here, where this kernel has it."""
+        self.run("sh", "-c", f"if [ -e /proc/sys/{path} ]; then echo {value} >/proc/sys/{path}; fi")
+
+    def close(self):
+        for pipe in (self._holder.stdin, self._holder.stdout, self._holder.stderr):
+            pipe.close()
+        self._holder.wait()
+
+
+def require_tools():
+    if os.geteuid() != 0:
+        raise Unavailable("network namespaces need root")
+    for tool in ("unshare", "nsenter", "ip", "nft"):
+        if shutil.which(tool) is None:
+            raise Unavailable(f"{tool} is not installed")
+
+
+def address(node, link):
+    return f"10.77.{link}.{node}"
+
+
+def _hardware_address(node, link):
+    return f"02:00:00:00:{link:02x}:{node:02x}"
+
+
+class Network:
+    """`nodes` namespaces (numbered from 1) that share `links` switched networks (from 0)."""
+
+    def __init__(self, nodes, links, mtu=1500):
+        require_tools()
+        self._spaces = []
+        self._rules = {}
+        try:
+            self._switch = self._add_space()
+            self._node_spaces = {node: self._add_space() for node in range(1, nodes + 1)}
+            self._build_switch(links, mtu)
+            for node in self._node_spaces:
+                self._build_node(node, links, mtu)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        for space in self._spaces:
+            space.close()
+        self._spaces = []
+
+    def node_space(self, node):
+        return self._node_spaces[node]
+
+    def _add_space(self):
+        space = Namespace()
+        self._spaces.append(space)
+        space.write_setting("net/ipv6/conf/all/disable_ipv6", 1)
+        space.write_setting("net/ipv6/conf/default/disable_ipv6", 1)
+        return space
+
+    def _build_switch(self, links, mtu):
+        # Whole frames are to pass here, not what an IP firewall would put together of them.
+        self._switch.write_setting("net/bridge/bridge-nf-call-iptables", 0)
+        lines = []
+        for link in range(links):
+            lines += [
+                f"link add net{link} type bridge stp_state 0 mcast_snooping 0",
+                f"link set net{link} mtu {mtu} up",
+            ]
+        self._switch.run("ip", "-batch", "-", text="\n".join(lines) + "\n")
+        try:
+            self._apply_rules()
+        except RuntimeError as error:
+            raise Unavailable(f"nftables cannot filter bridges here: {error}") from error
+
+    def _build_node(self, node, links, mtu):
+        inside, outside = [], []
+        for link in range(links):
+            port = f"n{node}l{link}"
+            hardware = _hardware_address(node, link)
+            inside += [
+                # One frame a packet: the switch is to see what a real wire would carry.
+                f"link add l{link} address {hardware} mtu {mtu} type veth "
+                f"peer name {port} mtu {mtu} netns {self._switch.pid}",
+                f"link set l{link} gso_max_segs 1 up",
+                f"addr add {address(node, link)}/24 dev l{link}",
+            ]
+            for other in self._node_spaces:
+                if other != node:
+                    # Fixed neighbours: a cut link is silent, it does not become unresolvable.
+                    inside.append(
+                        f"neigh add {address(other, link)} dev l{link} nud permanent "
+                        f"lladdr {_hardware_address(other, link)}"
+                    )
+            outside.append(f"link set {port} gso_max_segs 1 master net{link} up")
+        self._node_spaces[node].run("ip", "-batch", "-", text="\n".join(inside) + "\n")
+        self._switch.run("ip", "-batch", "-", text="\n".join(outside) + "\n")
+
+    def add_address(self, node, number):
+        """One more address for a node on its first network, as if it were node `number`."""
+        self._node_spaces[node].run("ip", "addr", "add", f"{address(number, 0)}/24", "dev", "l0")
+        for other, space in self._node_spaces.items():
+            if other != node:
+                space.run("ip", "neigh", "add", address(number, 0), "dev", "l0", "nud",
+                          "permanent", "lladdr", _hardware_address(node, 0))
+
+    # --- faults
+
+    def _apply_rules(self):
+        rules = "\n".join(rule for group in self._rules.values() for rule in group)
+        self._switch.run(
+            "nft",
+            "-f",
+            "-",
+            text="table bridge faults\ndelete table bridge faults\n"
+            "table bridge faults {\n chain forward {\n"
+            f"  type filter hook forward priority 0; policy accept;\n{rules}\n }}\n}}\n",
+        )
+
+    def _set_fault(self, name, rules):
+        if rules:
+            self._rules[name] = rules
+        else:
+            self._rules.pop(name, None)
+        self._apply_rules()
+
+    def cut(self, node, link):
+        """Drops, without a word, everything between a node and one of its networks."""
+        port = f"n{node}l{link}"
+        self._set_fault(f"cut {port}", [f'iifname "{port}" drop', f'oifname "{port}" drop'])
+
+    def restore(self, node, link):
+        self._set_fault(f"cut n{node}l{link}", [])
+
+    def drop_random(self, percent):
+        """Loses that share of all packets; 0 ends it."""
+        rules = [f"numgen random mod 100 < {percent} drop"] if percent else []
+        self._set_fault("random", rules)
+
+    def drop_icmp(self, dropped):
+        """Nobody is told of a port that is closed."""
+        self._set_fault("icmp", ["ip protocol icmp drop"] if dropped else [])
+
+    def drop_longer_than(self, size):
+        """A black hole for IP packets of more than `size` bytes."""
+        self._set_fault("length", [f"meta length > {size} drop"])

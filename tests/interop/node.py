@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One running peer_node: its commands, its answers, and the state that its events tell.
+
+Everything that takes time is awaited as a condition on that state, with a bound; nothing sleeps.
+What a scenario expects of a node is not decided here.
+"""
+
+import collections
+import os
+import subprocess
+import threading
+import time
+
+
+class Failure(Exception):
+    """Something that a scenario expects did not come true."""
+
+
+class Node:
+    """A node process in its namespace. `number` is its id and the last byte of its addresses."""
+
+    def __init__(self, space, number, program, library_folder):
+        self.number = number
+        self.name = f"node {number}"
+        self._space = space
+        self._program = program
+        self._library_folder = os.path.realpath(library_folder)
+        self._process = None
+        self._readers = []
+        self._log_lines = collections.deque(maxlen=400)
+        self._condition = threading.Condition()
+        self._forget()
+
+    def _forget(self):
+        self._answers = collections.deque()
+        self._ended = False
+        self.library = None
+        self.hosts = {}  # id -> reachable, as the callback last told
+        self.host_changes = collections.Counter()  # id -> number of callbacks
+        self.links = {}  # (host, link) -> (connected, mtu)
+        self.link_downs = collections.Counter()  # (host, link) -> number of losses seen
+        self.data_mtu = None
+        self.data_mtus = []
+        self.goals = set()  # (sender, stream, channel) of each goal reached
+        self.pinged = set()  # (host, link) of the awaited PINGs that came
+        self.streamed = set()  # the paced streams that are sent to their end
+        self.oddities = []  # sock events, refused sends, corrupt messages, filter mismatches
+
+    # --- the process
+
+    def start(self):
+        self._forget()
+        environment = dict(os.environ, LD_LIBRARY_PATH=self._library_folder)
+        environment.pop("LD_PRELOAD", None)
+        self._process = subprocess.Popen(
+            # It dies with this process, also when this one is killed outright.
+            self._space.enter("setpriv", "--pdeathsig", "KILL", self._program),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        self._readers = [
+            threading.Thread(target=read, args=(pipe,), daemon=True)
+            for read, pipe in (
+                (self._read_lines, self._process.stdout),
+                (self._read_log, self._process.stderr),
+            )
+        ]
+        for reader in self._readers:
+            reader.start()
+        self.wait(lambda: self.library is not None, 10, "its first line")
+        if os.path.dirname(os.path.realpath(self.library)) != self._library_folder:
+            raise Failure(f"{self.name} runs on {self.library}, not on {self._library_folder}")
+
+    def kill(self):
+        """Ends the process as a crash would, and reaps it."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for reader in self._readers:
+            reader.join()
+        self._process.stdin.close()
+        self._process = None
+        self._note("killed", "")
+
+    def _read_lines(self, pipe):
+        with pipe:
+            for line in pipe:
+                with self._condition:
+                    self._take_line(line.rstrip("\n"))
+                    self._condition.notify_all()
+        with self._condition:
+            self._ended = True
+            self._condition.notify_all()
+
+    def _read_log(self, pipe):
+        with pipe:
+            for line in pipe:
+                self._note("log", line.rstrip("\n"))
+
+    def _note(self, kind, line):
+        self._log_lines.append(f"{time.monotonic():.3f} {kind} {line}")
+
+    # --- lines in
+
+    def _take_line(self, line):
+        self._note("<", line)
+        words = line.split()
+        if words and words[0] == "event":
+            self._take_event(words[1], words[2:])
+        else:
+            self._answers.append(line)
+
+    def _take_event(self, kind, words):
+        if kind == "ready":
+            self.library = words[0]
+        elif kind == "host":
+            self.hosts[int(words[0])] = words[1] == "up"
+            self.host_changes[int(words[0])] += 1
+            if len(words) > 2:
+                self.oddities.append(" ".join([kind, *words]))
+        elif kind == "mtu":
+            self.data_mtu = int(words[0])
+            self.data_mtus.append(self.data_mtu)
+        elif kind == "link":
+            key = (int(words[0]), int(words[1]))
+            connected = words[2] == "1"
+            if self.links.get(key, (False, 0))[0] and not connected:
+                self.link_downs[key] += 1
+            self.links[key] = (connected, int(words[3]))
+        elif kind == "goal":
+            self.goals.add(tuple(int(word) for word in words))
+        elif kind == "pinged":
+            self.pinged.add((int(words[0]), int(words[1])))
+        elif kind == "streamed":
+            self.streamed.add(int(words[0]))
+        else:
+            self.oddities.append(" ".join([kind, *words]))
+
+    # --- commands out
+
+    def send_line(self, line):
+        self._note(">", line)
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise Failure(f"{self.name} has ended before: {line}") from error
+
+    def answer(self, timeout=30):
+        """The next answer; an error answer is a failure."""
+        self.wait(lambda: bool(self._answers), timeout, "an answer")
+        with self._condition:
+            line = self._answers.popleft()
+        if not line.startswith("ok"):
+            raise Failure(f"{self.name}: {line}")
+        return line
+
+    def call(self, line, timeout=30):
+        self.send_line(line)
+        return self.answer(timeout)
+
+    def call_all(self, lines):
+        """Many commands at once, to spare their round trips."""
+        self.send_line("\n".join(lines))
+        for _ in lines:
+            self.answer()
+
+    def fields(self, line):
+        """The key=value words of an answer, numbers as numbers."""
+        pairs = (word.split("=", 1) for word in self.call(line).split()[1:])
+        return {key: int(value) if value.isdigit() else value for key, value in pairs}
+
+    def wait(self, condition, timeout, what):
+        end = time.monotonic() + timeout
+        with self._condition:
+            while not condition():
+                left = end - time.monotonic()
+                if left <= 0 or self._ended:
+                    state = "it ended" if self._ended else f"not within {timeout} s"
+                    raise Failure(f"{self.name}: no {what} ({state})")
+                self._condition.wait(left)
+
+    # --- what scenarios wait for
+
+    def wait_host(self, host, reachable, timeout=10):
+        what = f"host {host} {'up' if reachable else 'down'}"
+        self.wait(lambda: self.hosts.get(host, False) == reachable, timeout, what)
+
+    def wait_link(self, host, link, connected, timeout=10):
+        what = f"link {link} to {host} {'up' if connected else 'down'}"
+        self.wait(
+            lambda: self.links.get((host, link), (False, 0))[0] == connected, timeout, what
+        )
+
+    def wait_link_mtu(self, host, link, mtu, timeout=10):
+        what = f"MTU {mtu} on link {link} to {host} (it is {self.links.get((host, link))})"
+        self.wait(lambda: self.links.get((host, link)) == (True, mtu), timeout, what)
+
+    def wait_data_mtu(self, mtu, timeout=10):
+        self.wait(lambda: self.data_mtu == mtu, timeout, f"data MTU {mtu} (it is {self.data_mtu})")
+
+    def await_pings(self, host, link, count):
+        """So many more PINGs come in on the link, by when the other side's numbers are known."""
+        self.pinged.discard((host, link))
+        self.call(f"await_pings {host} {link} {count}")
+        self.wait(lambda: (host, link) in self.pinged, 10, f"PING of {host} on link {link}")
+
+    def report(self):
+        return f"--- {self.name} ({self.library})\n" + "\n".join(self._log_lines)
