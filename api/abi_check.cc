@@ -5,6 +5,7 @@
 // It holds no code. The figures are those of 64-bit Linux; on another ABI only what is independent
 // of the word size is checked.
 #include <cstddef>
+#include <type_traits>
 
 #include "api/libknet.h"
 
@@ -17,8 +18,9 @@ static_assert(KNET_MAX_TRANSPORTS == 255 && KNET_MAX_SUBSYSTEMS == 255 && KNET_S
 static_assert(KNET_SUB_TRANSP_LOOPBACK == 40 && KNET_SUB_TRANSP_UDP == 41);
 static_assert(KNET_SUB_TRANSP_SCTP == 42);
 static_assert(KNET_MAX_LOG_MSG_SIZE == 254 && MAX_LINK_EVENTS == 16);
-static_assert(KNET_HANDLE_FLAG_PRIVILEGED == 1 && sizeof(KNET_HANDLE_FLAG_PRIVILEGED) == 8);
-static_assert(KNET_LINK_FLAG_TRAFFICHIPRIO == 1 && sizeof(KNET_LINK_FLAG_TRAFFICHIPRIO) == 8);
+static_assert(KNET_HANDLE_FLAG_PRIVILEGED == 1 && KNET_LINK_FLAG_TRAFFICHIPRIO == 1);
+static_assert(std::is_same_v<decltype(KNET_HANDLE_FLAG_PRIVILEGED), unsigned long long>);
+static_assert(std::is_same_v<decltype(KNET_LINK_FLAG_TRAFFICHIPRIO), unsigned long long>);
 static_assert(sizeof(knet_handle_t) == sizeof(void*) && sizeof(knet_node_id_t) == 2);
 static_assert(sizeof(check_type_t) == 4 && sizeof(check_acceptreject_t) == 4);
 static_assert(CHECK_TYPE_RANGE == 2 && CHECK_REJECT == 1);

@@ -4,10 +4,14 @@
 // else.
 #include "api/handle.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cstring>
 
 #include "api/address.h"
 #include "api/error_map.h"
+#include "engine/ring/socket_buffer.h"
 
 namespace ringknet {
 namespace {
@@ -37,9 +41,27 @@ struct LinkName {
   explicit LinkName(const Event& event) : host(raw(event.host)), link(raw(event.link)) {}
 };
 
+// Callers that insist on large buffers are ready to go on without them, but only if they are told
+// here and not at the first link.
+int try_large_buffers() {
+  const int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (probe == -1) {
+    return errno;
+  }
+  std::size_t granted = 0;
+  const int error = enlarge_socket_buffers(probe, true, granted);
+  close(probe);
+  return error;
+}
+
 }  // namespace
 
 int Handle::start(const Options& options) {
+  if (const int error = options.privileged ? try_large_buffers() : 0; error != 0) {
+    log_.write(KNET_SUB_HANDLE, KNET_LOG_ERR,
+               "cannot create the handle: no large socket buffers ({})", std::strerror(error));
+    return error;
+  }
   Engine::Created created =
       Engine::create({.self = options.self, .privileged = options.privileged}, *this);
   if (created.engine == nullptr) {

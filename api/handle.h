@@ -61,7 +61,7 @@ class Handle final : public EngineClient {
     const int error = engine_->run([&](Engine& engine) noexcept -> int {
       try {
         return function(engine);
-      } catch (const std::bad_alloc&) {
+      } catch (...) {  // nothing but an allocation that fails
         return ENOMEM;
       }
     });
@@ -70,7 +70,6 @@ class Handle final : public EngineClient {
   }
 
   // --- engine thread only
-  // --------------------------------------------------------------------------------------------
 
   HostNames& host_names() { return host_names_; }
   Callback<SockNotify>& sock_notify() { return sock_notify_; }

@@ -50,6 +50,7 @@
  *
  * FORK. A handle belongs to the process that made it; a forked child must neither use nor free it.
  */
+/* NOLINTBEGIN(modernize-*,bugprone-reserved-identifier): it is C as well */
 #ifndef __LIBKNET_H__
 #define __LIBKNET_H__
 
@@ -1085,3 +1086,4 @@ int knet_log_get_loglevel(knet_handle_t knet_h, uint8_t subsystem, uint8_t* leve
 #endif
 
 #endif /* __LIBKNET_H__ */
+/* NOLINTEND(modernize-*,bugprone-reserved-identifier) */

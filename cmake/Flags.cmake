@@ -25,7 +25,6 @@ endif()
 add_library(knet_flags INTERFACE)
 target_include_directories(knet_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(knet_flags INTERFACE -Wall -Wextra -Wpedantic $<$<BOOL:${RINGKNET_WERROR}>:-Werror>)
-add_library(knet_base_flags ALIAS knet_flags)
 
 if(RINGKNET_SANITIZE)
   add_compile_options(-fsanitize=${RINGKNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

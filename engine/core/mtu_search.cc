@@ -56,9 +56,7 @@ MtuSearch::Step MtuSearch::on_timeout(Instant now) {
       // was sent must be found out, too.
       if (!confirm_armed_ && proven_ <= floor_size_)
         return look_for_more(now);
-      phase_ = Phase::kConfirming;
-      small_answered_ = false;
-      return try_candidate(now, proven_);
+      return confirm(now);
     case Phase::kSearching:
       if (attempts_ < kSearchAttempts) {
         ++attempts_;
@@ -166,6 +164,15 @@ MtuSearch::Step MtuSearch::look_for_more(Instant now) {
   failed_ = kIpPacketMax + 1;
   phase_ = Phase::kSearching;
   return try_candidate(now, aligned(kIpPacketMax));
+}
+
+// Does what is in use still pass?
+MtuSearch::Step MtuSearch::confirm(Instant now) {
+  phase_ = Phase::kConfirming;
+  small_answered_ = false;
+  Step step = try_candidate(now, proven_);
+  step.ping = true;
+  return step;
 }
 
 MtuSearch::Step MtuSearch::settle(Instant now) {

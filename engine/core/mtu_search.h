@@ -73,6 +73,7 @@ class MtuSearch {
   Step next_candidate(Instant now, bool kernel_named = false);
   Step try_candidate(Instant now, std::uint32_t size);
   Step look_for_more(Instant now);
+  Step confirm(Instant now);
   Step settle(Instant now);
   Step fall_back(Instant now);
 

@@ -22,11 +22,12 @@ class Call {
 
   Call* next = nullptr;  // free for whoever holds the call at the moment
 
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
  protected:
   Call() = default;
   ~Call() = default;
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
 
  private:
   friend class CallQueue;

@@ -123,9 +123,14 @@ Datafd* DatafdTable::owner(const Op& op) const {
   return datafd != nullptr && datafd->generation == op.generation ? datafd : nullptr;
 }
 
-void DatafdTable::retire(Datafd& datafd) {
+void DatafdTable::close(Ring& ring, Datafd& datafd) {
   datafd.closing = true;
   channels_[raw(datafd.channel)] = nullptr;
+  if (datafd.read.armed != OpKind::kNone)
+    ring.cancel(datafd.read_op());
+  if (datafd.write.writable_armed)
+    ring.cancel(datafd.writable_op());
+  datafd.close();
   reap(datafd);
 }
 

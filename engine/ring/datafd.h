@@ -14,6 +14,7 @@
 #include "engine/base/ids.h"
 #include "engine/ring/op.h"
 #include "engine/ring/pending_messages.h"
+#include "engine/ring/ring.h"
 
 namespace ringknet {
 
@@ -46,6 +47,10 @@ class Datafd {
   // The bytes waiting to be read, where the descriptor can say so for all of them; else -1.
   std::int64_t unread() const;
   bool readable() const;
+
+  // The operations that last: reading (or waiting for something to read), waiting to be writable.
+  Op read_op() const { return {read.armed, slot, generation}; }
+  Op writable_op() const { return {OpKind::kDatafdWritable, slot, generation}; }
 
   Channel channel{};
   std::uint16_t slot = 0;
@@ -83,14 +88,17 @@ class DatafdTable {
   Datafd* find(Channel channel) const;
   // The datafd an operation belongs to, also one that is being closed; null if it is gone.
   Datafd* owner(const Op& op) const;
-  // Takes it from its channel; it stays until its operations ended.
-  void retire(Datafd& datafd);
-  // Forgets a retired datafd once no operation of it is left.
+  // Takes it from its channel, ends its operations and closes it. The object goes when the
+  // operations' last completions have been dealt with.
+  void close(Ring& ring, Datafd& datafd);
+  // Forgets a datafd that is closing once no operation of it is left.
   void reap(Datafd& datafd);
 
+  // Every open datafd once, beginning at a different one with each `start`.
   template <typename Visit>
-  void for_each(Visit&& visit) {
-    for (Datafd* datafd : channels_) {
+  void for_each(Visit&& visit, std::size_t start = 0) {
+    for (std::size_t i = 0; i < channels_.size(); ++i) {
+      Datafd* datafd = channels_[(start + i) % channels_.size()];
       if (datafd != nullptr)
         visit(*datafd);
     }

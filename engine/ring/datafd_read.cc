@@ -27,7 +27,7 @@ void DatafdReader::arm(Datafd& datafd) {
   const bool poll_first = !datafd.is_socket() && datafd.read.wait_readable;
   datafd.read.armed = poll_first ? OpKind::kReadable : OpKind::kRead;
   datafd.read.starved = false;
-  ring_.queue(op(datafd), [&](io_uring_sqe* sqe) {
+  ring_.queue(datafd.read_op(), [&](io_uring_sqe* sqe) {
     if (poll_first) {
       io_uring_prep_poll_add(sqe, datafd.descriptor(), POLLIN);
       return;
@@ -117,13 +117,15 @@ void DatafdReader::end(Datafd& datafd, int error, int errno_value) {
   owner_.on_read_end(datafd, error, errno_value);
 }
 
+// Whoever is first may take all buffers, so every channel is first in turn.
 void DatafdReader::rearm() {
-  datafds_.for_each([&](Datafd& datafd) {
+  const auto start = [&](Datafd& datafd) {
     const auto& state = datafd.read;
     if (state.armed != OpKind::kNone || state.ended || (state.starved && !buffers_.recovered()))
       return;
     arm(datafd);
-  });
+  };
+  datafds_.for_each(start, ++first_);
 }
 
 DatafdReader::Message DatafdReader::front() {

@@ -79,6 +79,7 @@ class DatafdReader {
   BoundedQueue<Waiting> messages_{kBuffers};
   std::uint64_t arrived_ = 0;
   std::uint64_t popped_ = 0;
+  std::size_t first_ = 0;  // channel to be started first
 };
 
 }  // namespace ringknet

@@ -70,7 +70,7 @@ void DatafdWriter::arm(Datafd& datafd) {
   if (datafd.write.writable_armed)
     return;
   datafd.write.writable_armed = true;
-  ring_.queue(op(datafd), [&](io_uring_sqe* sqe) {
+  ring_.queue(datafd.writable_op(), [&](io_uring_sqe* sqe) {
     io_uring_prep_poll_add(sqe, datafd.descriptor(), POLLOUT);
   });
 }

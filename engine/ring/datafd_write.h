@@ -32,10 +32,6 @@ class DatafdWriter {
   int write(Datafd& datafd, ConstBytes message);
   void on_writable(const Completion& completion);
 
-  static Op op(const Datafd& datafd) {
-    return {OpKind::kDatafdWritable, datafd.slot, datafd.generation};
-  }
-
  private:
   int write_now(Datafd& datafd, ConstBytes bytes, std::size_t& written);
   void flush(Datafd& datafd);

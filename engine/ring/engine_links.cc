@@ -37,21 +37,13 @@ EngineStatus Engine::Impl::link_clear(HostId host, LinkId link) {
   return {};
 }
 
-// The last link of a socket closes it. Its operations are ended first: they hold the descriptor and
-// with it the address, which must be free when the call returns.
+// The last link of a socket closes it; the address is free when the call returns.
 void Engine::Impl::release_socket(SocketId id) {
   UdpSocket* socket = sockets_.find(id);
   if (socket == nullptr || --socket->links > 0)
     return;
   sender_.abandon(*socket);
-  socket->closing = true;
-  ring_.poll();  // sends prepared in this turn
-  if (socket->receive.armed)
-    ring_.cancel(socket->descriptor(), UdpReceiver::op(*socket));
-  if (socket->send.writable_armed)
-    ring_.cancel(socket->descriptor(), UdpSender::writable_op(*socket));
-  socket->close();
-  sockets_.reap(*socket);
+  sockets_.close(ring_, *socket);
 }
 
 EngineStatus Engine::Impl::datafd_add(int fd, Channel channel, int& application_fd) {
@@ -68,15 +60,8 @@ EngineStatus Engine::Impl::datafd_add(int fd, Channel channel, int& application_
 
 void Engine::Impl::datafd_remove(Channel channel) {
   ringknet::Datafd* datafd = datafds_.find(channel);
-  if (datafd == nullptr)
-    return;
-  datafd->closing = true;
-  if (datafd->read.armed != OpKind::kNone)
-    ring_.cancel(datafd->descriptor(), DatafdReader::op(*datafd));
-  if (datafd->write.writable_armed)
-    ring_.cancel(datafd->descriptor(), DatafdWriter::op(*datafd));
-  datafd->close();
-  datafds_.retire(*datafd);
+  if (datafd != nullptr)
+    datafds_.close(ring_, *datafd);
 }
 
 Engine::Datafd Engine::Impl::datafd(Channel channel) const {

@@ -147,13 +147,12 @@ bool Ring::ended(Op op) const {
   return false;
 }
 
-void Ring::cancel(int descriptor, Op op) {
-  poll();  // so that everything prepared for the descriptor has started
+void Ring::cancel(Op op) {
+  poll();  // so that everything prepared has started
   if (ended(op))
     return;
-  queue({.kind = OpKind::kCancel}, [&](io_uring_sqe* sqe) {
-    io_uring_prep_cancel_fd(sqe, descriptor, IORING_ASYNC_CANCEL_ALL);
-  });
+  queue({.kind = OpKind::kCancel},
+        [&](io_uring_sqe* sqe) { io_uring_prep_cancel64(sqe, op.pack(), 0); });
   poll();
   while (!ended(op))
     wait(std::nullopt);

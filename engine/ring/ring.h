@@ -65,9 +65,10 @@ class Ring {
   bool take(Completion& out);
   bool batch_empty() const { return taken_ == batch_.size(); }
 
-  // Cancels everything that goes on with a descriptor and returns when `op`, one of its operations,
-  // has ended: its last completion is then in the batch. The descriptor can be closed afterwards.
-  void cancel(int descriptor, Op op);
+  // Cancels an operation that is going on and returns when it has ended: its last completion is
+  // then in the batch, and it does not hold its descriptor any more. Not by descriptor: the
+  // application may have closed its own already.
+  void cancel(Op op);
   // Cancels everything, waits until nothing is outstanding and gives the ring up. Completions are
   // discarded.
   void close();

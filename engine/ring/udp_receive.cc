@@ -24,7 +24,8 @@ namespace {
 constexpr std::uint16_t kGroup = 0;
 constexpr std::uint32_t kBuffers = 64;
 constexpr std::size_t kPayloadMax = 65535;
-constexpr std::size_t kNameSize = sizeof(SocketAddress);
+// Rounded up, so that the control data behind the name are aligned.
+constexpr std::size_t kNameSize = (sizeof(SocketAddress) + 7) / 8 * 8;
 constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(int));
 constexpr std::size_t kBufferSize =
     sizeof(io_uring_recvmsg_out) + kNameSize + kControlSize + kPayloadMax;
@@ -56,7 +57,7 @@ int UdpReceiver::open() {
 }
 
 void UdpReceiver::arm(UdpSocket& socket) {
-  ring_.queue(op(socket), [&](io_uring_sqe* sqe) {
+  ring_.queue(socket.receive_op(), [&](io_uring_sqe* sqe) {
     io_uring_prep_recvmsg_multishot(sqe, socket.descriptor(), &layout_, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = buffers_.group();
@@ -126,7 +127,9 @@ void UdpReceiver::on_failure(UdpSocket& socket, int error, Instant now) {
 
 void UdpReceiver::rearm(Instant now) {
   next_deadline_ = kNever;
-  sockets_.for_each([&](UdpSocket& socket) {
+  // Whoever is first may take all buffers, so everybody is first in turn: a busy socket must not
+  // keep another from hearing its PONGs.
+  const auto start = [&](UdpSocket& socket) {
     if (socket.receive.armed || (socket.receive.starved && !buffers_.recovered()))
       return;
     if (socket.receive.retry != kNever && now < socket.receive.retry) {
@@ -134,7 +137,8 @@ void UdpReceiver::rearm(Instant now) {
       return;
     }
     arm(socket);
-  });
+  };
+  sockets_.for_each(start, ++first_);
 }
 
 }  // namespace ringknet

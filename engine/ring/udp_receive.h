@@ -39,9 +39,6 @@ class UdpReceiver {
       : ring_(ring), sockets_(sockets), owner_(owner) {}
 
   int open();  // errno
-  static Op op(const UdpSocket& socket) {
-    return {OpKind::kReceive, static_cast<std::uint16_t>(raw(socket.id)), socket.generation};
-  }
   void on_completion(const Completion& completion, Instant now);
   // Starts what is not running: new sockets, and those that ended. Once per turn, after all
   // completions.
@@ -63,6 +60,7 @@ class UdpReceiver {
                      // the payload
   std::uint64_t starved_ = 0;
   Instant next_deadline_ = kNever;
+  std::size_t first_ = 0;  // socket to be started first
 };
 
 }  // namespace ringknet

@@ -304,7 +304,7 @@ void UdpSender::arm_writable(UdpSocket& socket) {
   if (socket.send.writable_armed)
     return;
   socket.send.writable_armed = true;
-  ring_.queue(writable_op(socket), [&](io_uring_sqe* sqe) {
+  ring_.queue(socket.writable_op(), [&](io_uring_sqe* sqe) {
     io_uring_prep_poll_add(sqe, socket.descriptor(), POLLOUT);
   });
 }

@@ -76,9 +76,6 @@ class UdpSender {
   void on_timeout(Instant now);
   Instant next_deadline() const;
 
-  static Op writable_op(const UdpSocket& socket) {
-    return {OpKind::kSocketWritable, static_cast<std::uint16_t>(raw(socket.id)), socket.generation};
-  }
   // Empties the socket's error queue and reports what concerns paths. Answers how much there was.
   std::size_t drain_errors(UdpSocket& socket);
   // Ends everything that waits for this socket.

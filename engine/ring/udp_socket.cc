@@ -185,6 +185,17 @@ UdpSocket* UdpSocketTable::owner(const Op& op) const {
   return socket != nullptr && socket->generation == op.generation ? socket : nullptr;
 }
 
+void UdpSocketTable::close(Ring& ring, UdpSocket& socket) {
+  socket.closing = true;
+  ring.poll();  // sends prepared in this turn
+  if (socket.receive.armed)
+    ring.cancel(socket.receive_op());
+  if (socket.send.writable_armed)
+    ring.cancel(socket.writable_op());
+  socket.close();
+  reap(socket);
+}
+
 void UdpSocketTable::reap(UdpSocket& socket) {
   if (!socket.closing || socket.receive.armed || socket.send.writable_armed)
     return;

@@ -14,6 +14,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/time.h"
 #include "engine/ring/op.h"
+#include "engine/ring/ring.h"
 
 namespace ringknet {
 
@@ -71,6 +72,10 @@ class UdpSocket {
   // Lets the kernel split what is too large for the path, or not (the normal state).
   void allow_fragmentation(bool allow);
 
+  // The operations that last: receiving, and waiting to be writable.
+  Op receive_op() const { return op(OpKind::kReceive); }
+  Op writable_op() const { return op(OpKind::kSocketWritable); }
+
   SocketId id{};
   std::uint32_t generation = 0;
   std::uint32_t links = 0;  // that use it
@@ -95,6 +100,7 @@ class UdpSocket {
   // More than this at once is left for the next time.
   static constexpr std::size_t kErrorsMax = 256;
 
+  Op op(OpKind kind) const { return {kind, static_cast<std::uint16_t>(raw(id)), generation}; }
   UdpSocket(int descriptor, const Address& local) : descriptor_(descriptor), local_(local) {}
   int set_options(std::uint64_t flags) const;
   bool next_error(QueuedError& out) const;
@@ -118,13 +124,18 @@ class UdpSocketTable {
   UdpSocket* find(SocketId id) const;
   // The socket an operation belongs to, also one that is being closed; null if it is gone.
   UdpSocket* owner(const Op& op) const;
+  // Ends the socket's operations and closes it: nothing holds the address any more. The object goes
+  // when the operations' last completions have been dealt with.
+  void close(Ring& ring, UdpSocket& socket);
   // Forgets a socket that is closing once no operation of it is left.
   void reap(UdpSocket& socket);
 
+  // Every open socket once, beginning at a different one with each `start`.
   template <typename Visit>
-  void for_each(Visit&& visit) {
-    for (const auto& socket : sockets_) {
-      if (socket && !socket->closing)
+  void for_each(Visit&& visit, std::size_t start = 0) {
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+      UdpSocket* socket = sockets_[(start + i) % sockets_.size()].get();
+      if (socket != nullptr && !socket->closing)
         visit(*socket);
     }
   }

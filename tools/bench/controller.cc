@@ -124,22 +124,24 @@ class Controller {
         section.note("not measured: " + row.impossible);
         continue;
       }
+      const auto fail = [&](const std::string& reason) {
+        section.failures.push_back(fmt::format("{}, run {}: {}", side.name, run + 1, reason));
+      };
+      if (hopeless) {
+        fail("the nodes did not come up, see above");
+        continue;
+      }
       try {
-        if (hopeless) {
-          throw Failure("the nodes did not come up, see above");
-        }
         if (session == nullptr) {
-          hopeless = true;
           session = std::make_unique<Session>(options_, found_.network, side, progress_);
-          hopeless = false;
           remember(*session, side);
         }
         // Without what stands in brackets, which does not change while one watches.
         progress_.step(row.title.substr(0, row.title.find(" (")));
         row.measure(*session, Sink{section, side.index, run});
       } catch (const Failure& failure) {
-        section.failures.push_back(
-            fmt::format("{}, run {}: {}", side.name, run + 1, failure.what()));
+        fail(failure.what());
+        hopeless = session == nullptr;
         session.reset();
       }
     }

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <sstream>
 
@@ -111,7 +112,7 @@ KnetNode::KnetNode(const NodeSettings& settings) : settings_(settings) {
   try {
     create();
     configure_handle();
-    for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+    for (std::uint8_t link = 0; link < link_count(); ++link) {
       configure_link(link);
     }
   } catch (...) {
@@ -129,8 +130,8 @@ KnetNode::KnetNode(const NodeSettings& settings) : settings_(settings) {
 KnetNode::~KnetNode() {
   try {
     close();
-  } catch (const Failure& failure) {
-    fmt::print(stderr, "knet-bench: node {}: {}\n", settings_.id, failure.what());
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "knet-bench: node %u: %s\n", unsigned{settings_.id}, failure.what());
   }
 }
 
@@ -226,7 +227,7 @@ void KnetNode::set_compression() {
 }
 
 void KnetNode::enable_links() {
-  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+  for (std::uint8_t link = 0; link < link_count(); ++link) {
     check(knet_link_set_enable(handle_, settings_.peer_id, link, 1), "knet_link_set_enable");
   }
   enabled_ = Clock::now();
@@ -239,7 +240,7 @@ std::optional<LinkTimes> KnetNode::links_ready() {
   bool connected = host.reachable != 0;
   bool searched = true;
   unsigned smallest_mtu = UINT32_MAX;
-  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+  for (std::uint8_t link = 0; link < link_count(); ++link) {
     const knet_link_status status = link_status(link);
     connected = connected && status.connected != 0;
     searched = searched && (status.proto_overhead != 0 || settings_.interface_mtu != 0);
@@ -275,7 +276,7 @@ knet_link_status KnetNode::link_status(std::uint8_t link) {
 
 std::uint64_t KnetNode::link_up_count() {
   std::uint64_t count = 0;
-  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+  for (std::uint8_t link = 0; link < link_count(); ++link) {
     count += link_status(link).stats.up_count;
   }
   return count;
@@ -283,7 +284,7 @@ std::uint64_t KnetNode::link_up_count() {
 
 std::string KnetNode::describe_links() {
   std::string text;
-  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+  for (std::uint8_t link = 0; link < link_count(); ++link) {
     const knet_link_status status = link_status(link);
     text += fmt::format("{}link {} ({} to {}) {}, MTU {}", text.empty() ? "" : "; ", link,
                         settings_.links[link].local, settings_.links[link].remote,
@@ -296,7 +297,7 @@ void KnetNode::close() {
   if (handle_ == nullptr) {
     return;
   }
-  for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+  for (std::uint8_t link = 0; link < link_count(); ++link) {
     check(knet_link_set_enable(handle_, settings_.peer_id, link, 0), "knet_link_set_enable");
     check(knet_link_clear_config(handle_, settings_.peer_id, link), "knet_link_clear_config");
   }

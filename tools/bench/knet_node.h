@@ -85,6 +85,9 @@ class KnetNode {
   void create();
   void configure_handle();
   void configure_link(std::uint8_t link);
+  [[nodiscard]] std::uint8_t link_count() const {
+    return static_cast<std::uint8_t>(settings_.links.size());
+  }
   knet_link_status link_status(std::uint8_t link);
   [[nodiscard]] Failure failed(const std::string& call);
   void check(int result, const std::string& call);

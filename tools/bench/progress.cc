@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
 namespace ringknet::bench {
 namespace {
@@ -47,9 +48,9 @@ void Progress::show() {
   fmt::print(stderr, "\r{}\x1b[K", line);
 }
 
-void Progress::clear() {
+void Progress::clear() const {
   if (visible_) {
-    fmt::print(stderr, "\r\x1b[K");
+    std::fputs("\r\x1b[K", stderr);
   }
 }
 

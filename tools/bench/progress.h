@@ -25,7 +25,7 @@ class Progress {
   // Something that changes within a step.
   void detail(const std::string& detail);
   // Takes the line away; before anything else is printed.
-  void clear();
+  void clear() const;
 
  private:
   void show();

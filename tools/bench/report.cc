@@ -107,8 +107,7 @@ std::string table_row(const Metric& metric, bool two_sides) {
   if (!two_sides) {
     return fmt::format("{} {:<12}{}", start, metric.unit, show_spread(metric, 0));
   }
-  const std::string sides =
-      fmt::format("{}{:>12} {:<12}", start, show_side(metric, 1), metric.unit);
+  std::string sides = fmt::format("{}{:>12} {:<12}", start, show_side(metric, 1), metric.unit);
   const auto ratio = ratio_of(metric);
   if (!ratio) {
     return sides;
