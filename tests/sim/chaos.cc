@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Chaos.
+#include "tests/sim/chaos.h"
+
+#include <algorithm>
+#include <array>
+
+namespace ringknet::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::array<std::uint32_t, 6> kLimits = {576, 1300, 1500, 2000, 9000, 65535};
+
+}  // namespace
+
+Chaos::Chaos(Cluster& cluster)
+    : cluster_(cluster),
+      scenario_(cluster.scenario()),
+      random_(random_for(scenario_.seed, Stream::kChaos)) {
+  const Features& on = scenario_.features;
+  if (on.cuts)
+    faults_.emplace_back([this] { cut(true); });
+  if (on.one_way_cuts)
+    faults_.emplace_back([this] { cut(false); });
+  if (on.restarts)
+    faults_.emplace_back([this] { restart(); });
+  if (on.pauses)
+    faults_.emplace_back([this] { pause(); });
+  if (on.mtu_changes)
+    faults_.emplace_back([this] { change_limits(); });
+  if (on.reconfiguration)
+    faults_.emplace_back([this] { reconfigure(); });
+  if (on.bursts)
+    faults_.emplace_back([this] { burst(); });
+}
+
+Duration Chaos::between(Duration low, Duration high) {
+  return Duration(static_cast<std::int64_t>(random_.between(
+      static_cast<std::uint64_t>(low.count()), static_cast<std::uint64_t>(high.count()))));
+}
+
+std::size_t Chaos::other_node(std::size_t node) {
+  return (node + 1 + random_.below(scenario_.nodes - 1)) % scenario_.nodes;
+}
+
+void Chaos::begin(Instant end) {
+  end_ = end;
+  if (!faults_.empty())
+    next();
+}
+
+void Chaos::next() {
+  cluster_.at(cluster_.now() + between(milliseconds(20), seconds(2)), [this] {
+    if (cluster_.now() >= end_)
+      return;
+    faults_[random_.below(faults_.size())]();
+    next();
+  });
+}
+
+void Chaos::cut(bool both_ways) {
+  const std::size_t a = any_node();
+  const std::size_t b = other_node(a);
+  // Now and then all links at once.
+  const bool all = random_.chance(0.3);
+  const std::size_t only = any_link();
+  const Instant until = cluster_.now() + between(milliseconds(5), 3 * scenario_.timeout_max());
+  for (std::size_t l = 0; l < scenario_.links; ++l) {
+    if (!all && l != only)
+      continue;
+    const auto set = [this, a, b, l, both_ways](bool cut) {
+      cluster_.set_cut(a, b, l, cut);
+      if (both_ways)
+        cluster_.set_cut(b, a, l, cut);
+    };
+    set(true);
+    cluster_.at(until, [set] { set(false); });
+  }
+}
+
+void Chaos::restart() {
+  const std::size_t node = any_node();
+  if (!cluster_.running(node))
+    return;
+  const bool reboot = scenario_.features.reboots && random_.chance(0.5);
+  const Duration away_min = scenario_.away_min();
+  const Duration away = between(away_min, away_min + 2 * scenario_.timeout_max());
+  cluster_.stop(node);
+  cluster_.at(cluster_.now() + away, [this, node, reboot] {
+    if (!cluster_.running(node))
+      cluster_.start(node, reboot);
+  });
+}
+
+void Chaos::pause() {
+  const std::size_t node = any_node();
+  const Duration length =
+      between(milliseconds(1), random_.chance(0.5) ? seconds(5) : milliseconds(300));
+  if (cluster_.present(node))
+    cluster_.pause(node, cluster_.now() + length);
+}
+
+void Chaos::change_limits() {
+  const std::size_t a = any_node();
+  const std::size_t b = other_node(a);
+  const std::size_t link = any_link();
+  const std::uint32_t device = kLimits[random_.below(kLimits.size())];
+  const std::uint32_t hole = kLimits[random_.below(kLimits.size())];
+  cluster_.set_limits(a, b, link, scenario_.features.device_limits ? device : 65535,
+                      scenario_.features.black_holes ? hole : 65535);
+}
+
+void Chaos::reconfigure() {
+  const std::size_t node = any_node();
+  const HostId host = host_of(other_node(node));
+  const LinkId link = LinkId(any_link());
+  const auto value = static_cast<std::uint8_t>(random_.below(3));
+  const std::uint64_t kind = random_.below(3);
+  if (!cluster_.present(node))
+    return;
+  if (kind == 2)
+    return disable_link(node, host, link);
+  cluster_.configure(node, [=](Fabric& fabric, Instant now) {
+    if (kind == 0) {
+      (void)fabric.host_set_policy(now, host, Policy(value));
+    } else {
+      (void)fabric.link_set_priority(now, host, link, value);
+    }
+  });
+}
+
+void Chaos::disable_link(std::size_t node, HostId host, LinkId link) {
+  const auto set = [this, node, host, link](bool enabled) {
+    cluster_.configure(node, [=](Fabric& fabric, Instant now) {
+      (void)fabric.link_set_enabled(now, host, link, enabled);
+    });
+  };
+  set(false);
+  const Instant until = cluster_.now() + between(milliseconds(1), 2 * scenario_.timeout_max());
+  cluster_.at(until, [this, node, set] {
+    if (cluster_.present(node))
+      set(true);
+  });
+}
+
+// Thousands of small messages to one host: all others lose track of the sender's sequence, but for
+// its forced PINGs.
+void Chaos::burst() {
+  const std::size_t node = any_node();
+  const std::size_t peer = other_node(node);
+  const auto count = static_cast<std::uint32_t>(random_.between(2000, 40000));
+  if (burst_done_)
+    return;
+  burst_done_ = true;
+  continue_burst(node, peer, count);
+}
+
+void Chaos::continue_burst(std::size_t node, std::size_t peer, std::uint32_t left) {
+  if (!cluster_.present(node) || cluster_.now() >= end_)
+    return;
+  Ledger::Draft draft;
+  draft.receivers = static_cast<std::uint8_t>(1u << peer);
+  constexpr std::uint32_t kAtOnce = 500;
+  for (std::uint32_t sent = 0; sent < kAtOnce && left > 0; ++sent, --left) {
+    draft.size = 1 + left % 7;
+    if (!cluster_.send(node, draft, false))
+      break;
+  }
+  if (left > 0)
+    cluster_.at(cluster_.now() + milliseconds(1),
+                [this, node, peer, left] { continue_burst(node, peer, left); });
+}
+
+void Chaos::stop() {
+  end_ = cluster_.now();
+  for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+    if (!cluster_.present(node))
+      continue;
+    for (std::size_t peer = 0; peer < scenario_.nodes; ++peer) {
+      for (std::size_t l = 0; l < scenario_.links && peer != node; ++l) {
+        cluster_.configure(node, [=](Fabric& fabric, Instant now) {
+          (void)fabric.link_set_enabled(now, host_of(peer), LinkId(l), true);
+        });
+      }
+    }
+  }
+}
+
+}  // namespace ringknet::sim

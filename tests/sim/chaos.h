@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Chaos: what goes wrong, and when, until it is told to stop. It draws from the faults that the
+// scenario has switched on; each fault undoes itself after a while.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "tests/sim/cluster.h"
+
+namespace ringknet::sim {
+
+class Chaos {
+ public:
+  explicit Chaos(Cluster& cluster);
+
+  void begin(Instant end);
+  // Undoes what is still in force, except size limits.
+  void stop();
+
+ private:
+  void next();
+  void cut(bool both_ways);
+  void restart();
+  void pause();
+  void change_limits();
+  void reconfigure();
+  void disable_link(std::size_t node, HostId host, LinkId link);
+  void burst();
+  void continue_burst(std::size_t node, std::size_t peer, std::uint32_t left);
+
+  std::size_t any_node() { return random_.below(scenario_.nodes); }
+  std::size_t other_node(std::size_t node);
+  std::size_t any_link() { return random_.below(scenario_.links); }
+  Duration between(Duration low, Duration high);
+
+  Cluster& cluster_;
+  const Scenario& scenario_;
+  Random random_;
+  std::vector<std::function<void()>> faults_;
+  Instant end_{};
+  bool burst_done_ = false;
+};
+
+}  // namespace ringknet::sim

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The ledger of messages.
+#include "tests/sim/ledger.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tests/sim/failure.h"
+
+namespace ringknet::sim {
+
+void Ledger::write(std::uint32_t index, std::uint32_t size, std::vector<std::byte>& out) const {
+  Random content(scenario_.seed ^ (std::uint64_t{index} << 20));
+  out.resize(size);
+  for (std::size_t offset = 0; offset < size; offset += 8) {
+    const std::uint64_t word = content.next();
+    std::memcpy(out.data() + offset, &word, std::min<std::size_t>(8, size - offset));
+  }
+}
+
+void Ledger::write_next(const Draft& draft, std::vector<std::byte>& out) const {
+  write(static_cast<std::uint32_t>(messages_.size()), draft.size, out);
+}
+
+void Ledger::sent(std::size_t node, std::uint32_t incarnation, MessageSeq seq, const Draft& draft,
+                  Instant now) {
+  Message message;
+  message.draft = draft;
+  message.node = static_cast<std::uint8_t>(node);
+  message.incarnation = incarnation;
+  message.at = now;
+  auto& sequences = sequences_[node];
+  if (sequences.empty() || sequences.back().incarnation != incarnation)
+    sequences.push_back({incarnation, std::vector<std::uint32_t>(65536, kNoMessage)});
+  sequences.back().message[seq.value] = static_cast<std::uint32_t>(messages_.size());
+  messages_.push_back(message);
+}
+
+std::uint32_t Ledger::find(std::size_t node, std::uint32_t incarnation, MessageSeq seq) const {
+  for (const Sequence& sequence : sequences_[node]) {
+    if (sequence.incarnation == incarnation)
+      return sequence.message[seq.value];
+  }
+  return kNoMessage;
+}
+
+std::string Ledger::name(std::uint32_t index) const {
+  const Message& message = messages_[index];
+  return label("message", index) + " (" + label("node", message.node) + ", " +
+         label("incarnation", message.incarnation) + ", " + std::to_string(message.draft.size) +
+         " bytes, sent at " + std::to_string(message.at.time_since_epoch().count() / 1000) + " us)";
+}
+
+void Ledger::delivered(std::size_t node, std::uint32_t incarnation, const Delivery& delivery,
+                       const Datagram& datagram, Instant now) {
+  (void)now;
+  if (datagram.message == kNoMessage)
+    fail(label("node", node) + " was given a message by a datagram that carries none");
+  Message& message = messages_[datagram.message];
+  const std::string what = name(datagram.message) + " at " + label("node", node);
+  if (node_of(delivery.from) != message.node)
+    fail(what + ": delivered as from " + label("host", raw(delivery.from)));
+  if (delivery.channel != message.draft.channel) {
+    fail(what + ": delivered on " + label("channel", raw(delivery.channel)) + " instead of " +
+         std::to_string(raw(message.draft.channel)));
+  }
+  if ((message.draft.receivers >> node & 1) == 0)
+    fail(what + ": delivered to a node it was not sent to");
+  write(datagram.message, message.draft.size, scratch_);
+  if (delivery.bytes.size() != scratch_.size() ||
+      std::memcmp(delivery.bytes.data(), scratch_.data(), scratch_.size()) != 0) {
+    fail(what + ": delivered with altered content, " + std::to_string(delivery.bytes.size()) +
+         " bytes");
+  }
+  Receipt& receipt = message.receipt[node];
+  const std::uint32_t forgotten = forgotten_[node][message.node];
+  if (receipt.arrived && receipt.incarnation == incarnation) {
+    if (receipt.forgotten == forgotten)
+      fail(what + ": delivered twice");
+    ++excused_;
+  } else {
+    check_order(node, incarnation, datagram.message);
+  }
+  receipt = {true, incarnation, forgotten};
+  ++deliveries_;
+}
+
+void Ledger::refused_as_seen(std::size_t node, std::uint32_t incarnation,
+                             const Datagram& datagram) const {
+  const Receipt& receipt = messages_[datagram.message].receipt[node];
+  if (!receipt.arrived || receipt.incarnation != incarnation) {
+    fail(name(datagram.message) + " was refused as a duplicate by " + label("node", node) +
+         ", which never had it");
+  }
+}
+
+// One link, no jitter and no copies: nothing can overtake anything.
+bool Ledger::keeps_order(std::size_t from, std::size_t to) const {
+  const PathPlan& plan = scenario_.path[from][to][0];
+  return scenario_.links == 1 && plan.jitter == Duration::zero();
+}
+
+void Ledger::check_order(std::size_t node, std::uint32_t incarnation, std::uint32_t index) {
+  const Message& message = messages_[index];
+  if (!keeps_order(message.node, node))
+    return;
+  Last& last = last_[node][message.node];
+  if (last.message != kNoMessage && last.sender_incarnation == message.incarnation &&
+      last.receiver_incarnation == incarnation && last.message > index) {
+    fail(name(index) + " reached " + label("node", node) + " after " + name(last.message) +
+         ", although their only path keeps order");
+  }
+  last = {index, message.incarnation, incarnation};
+}
+
+bool Ledger::has_arrived(const Message& message, std::size_t node) const {
+  return (message.draft.receivers >> node & 1) == 0 || message.receipt[node].arrived;
+}
+
+bool Ledger::all_required_arrived() const {
+  return std::ranges::all_of(messages_, [this](const Message& message) {
+    if (!message.draft.required)
+      return true;
+    for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+      if (!has_arrived(message, node))
+        return false;
+    }
+    return true;
+  });
+}
+
+void Ledger::require_all_arrived() const {
+  for (std::uint32_t index = 0; index < messages_.size(); ++index) {
+    for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+      if (messages_[index].draft.required && !has_arrived(messages_[index], node)) {
+        fail(name(index) + " never reached " + label("node", node) +
+             ", although nothing was wrong any more");
+      }
+    }
+  }
+}
+
+}  // namespace ringknet::sim

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The oracle for links and hosts.
+#include "tests/sim/link_watch.h"
+
+#include <algorithm>
+#include <string>
+
+#include "tests/sim/failure.h"
+
+namespace ringknet::sim {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Timers fire late by up to this much (Features::late_wakes), again and again.
+constexpr Duration kLateness = milliseconds(100);
+// Sizes that a search tries, tries per size, and the gaps they take.
+constexpr int kSearchSteps = 17;
+constexpr int kGapsPerStep = 6;
+
+std::string link_name(std::size_t node, std::size_t peer, std::size_t link) {
+  return label("link", link) + " from " + label("node", node) + " to " + label("node", peer);
+}
+
+}  // namespace
+
+LinkWatch::LinkWatch(const Scenario& scenario, Network& network)
+    : scenario_(scenario), network_(network) {}
+
+void LinkWatch::began(Instant now, std::size_t node) {
+  disturbed(now, node);
+  state_[node] = {};
+  heard_[node] = {};
+}
+
+void LinkWatch::set_present(Instant now, std::size_t node, bool present) {
+  disturbed(now, node);
+  presence_[node] = {present, now};
+}
+
+void LinkWatch::arrived(Instant now, std::size_t node, const Datagram& datagram) {
+  State& state = state_[node][datagram.from][datagram.link];
+  Heard& heard = heard_[node][datagram.from];
+  heard.last = datagram.incarnation;
+  if (datagram.type == PacketType::kPong)
+    ++state.pongs;
+  if (datagram.type == PacketType::kData) {
+    state.last_data = now;
+    heard.data = datagram.incarnation;
+  }
+}
+
+void LinkWatch::on_event(Instant now, std::size_t node, const Event& event) {
+  switch (event.kind) {
+    case Event::Kind::kLinkUp:
+      on_up(now, node, node_of(event.host), raw(event.link));
+      break;
+    case Event::Kind::kLinkDown:
+      on_down(now, node, node_of(event.host), event);
+      break;
+    case Event::Kind::kPeerRestarted:
+      on_restarted(node, node_of(event.host));
+      break;
+    default:
+      break;
+  }
+}
+
+void LinkWatch::on_up(Instant now, std::size_t node, std::size_t peer, std::size_t link) {
+  State& state = state_[node][peer][link];
+  const std::uint32_t needed = scenario_.link[link].pong_count + 1u;
+  const bool by_data = state.last_data == now && state.pongs >= 1;
+  if (state.pongs < needed && !by_data) {
+    fail(link_name(node, peer, link) + " came up after " + std::to_string(state.pongs) +
+         " PONGs, but needs " + std::to_string(needed));
+  }
+  state.up = now;
+  ++ups_;
+}
+
+void LinkWatch::on_down(Instant now, std::size_t node, std::size_t peer, const Event& event) {
+  const std::size_t link = raw(event.link);
+  const PingTimers& timers = scenario_.link[link].timers;
+  const Instant since = now - (timers.timeout + 3 * timers.interval + kLateness);
+  const Instant last_trouble =
+      std::max({network_.path(node, peer, link).trouble, network_.path(peer, node, link).trouble,
+                disturbed_[node], disturbed_[peer]});
+  const bool away = !presence_[peer].present;
+  if (last_trouble < since && !away)
+    fail(link_name(node, peer, link) + " went down, although nothing was lost on it for long");
+  if (event.reason == Event::Reason::kRefused && !away && disturbed_[peer] < since)
+    fail(link_name(node, peer, link) + " went down as refused by a process that is there");
+  state_[node][peer][link].pongs = 0;
+  ++downs_;
+}
+
+void LinkWatch::on_restarted(std::size_t node, std::size_t peer) {
+  Heard& heard = heard_[node][peer];
+  if (heard.data == heard.last) {
+    fail(label("node", node) + " took " + label("node", peer) + " for restarted, but " +
+         label("incarnation", heard.last) + " is the one it had data from");
+  }
+  heard.data = 0;
+  ++restarts_seen_;
+}
+
+void LinkWatch::check_hosts(const Fabric& fabric, std::size_t node) const {
+  for (std::size_t peer = 0; peer < scenario_.nodes; ++peer) {
+    if (peer == node)
+      continue;
+    bool usable = false;
+    for (std::size_t l = 0; l < scenario_.links; ++l) {
+      const auto status = fabric.link_status(host_of(peer), LinkId(l));
+      usable |= status->enabled && status->connected;
+    }
+    if (*fabric.host_reachable(host_of(peer)) != usable) {
+      fail(label("node", node) + " calls " + label("node", peer) +
+           (usable ? " unreachable with a usable link" : " reachable without a usable link"));
+    }
+  }
+}
+
+void LinkWatch::check_detection(Instant now, const Fabric& fabric, std::size_t node) const {
+  for (std::size_t peer = 0; peer < scenario_.nodes; ++peer) {
+    for (std::size_t l = 0; l < scenario_.links && peer != node; ++l) {
+      const Path& out = network_.path(node, peer, l);
+      const Path& in = network_.path(peer, node, l);
+      Instant silent_since = kNever;
+      if (out.cut)
+        silent_since = out.cut_since;
+      if (in.cut)
+        silent_since = std::min(silent_since, in.cut_since);
+      if (!presence_[peer].present)
+        silent_since = std::min(silent_since, presence_[peer].since);
+      if (silent_since == kNever)
+        continue;
+      const PingTimers& timers = scenario_.link[l].timers;
+      const Duration bound =
+          timers.timeout + timers.interval + 2 * scenario_.delay_max() + kLateness;
+      // A peer that was held up answers what waited for it.
+      if (now - std::max({silent_since, disturbed_[node], disturbed_[peer]}) <= bound)
+        continue;
+      const auto status = fabric.link_status(host_of(peer), LinkId(l));
+      if (status->enabled && status->connected)
+        fail(link_name(node, peer, l) + " is still up, but nothing came through for too long");
+    }
+  }
+}
+
+void LinkWatch::oversized(Instant now, std::size_t from, std::size_t to, std::size_t link,
+                          std::uint32_t packet_size) const {
+  const Path& out = network_.path(from, to, link);
+  const Instant up = state_[from][to][link].up;
+  const Instant last_change =
+      std::max({out.changed, out.trouble, network_.path(to, from, link).trouble, disturbed_[from],
+                disturbed_[to], up == kNever ? Instant{} : up});
+  if (now - last_change <= black_hole_max())
+    return;
+  fail(link_name(from, to, link) + " still carries data in packets of " +
+       std::to_string(packet_size) + " bytes, but its path has carried no more than " +
+       std::to_string(std::min(out.plan.device_mtu, out.plan.hole_mtu)) + " for too long");
+}
+
+// The gap between two tries is twice the round trip that was measured, which is spoilt by pauses.
+Duration LinkWatch::probe_gap() const {
+  const Duration slowest =
+      scenario_.features.pauses ? scenario_.timeout_max() : 2 * scenario_.delay_max();
+  return std::max<Duration>(milliseconds(40), 2 * slowest) + milliseconds(5);
+}
+
+Duration LinkWatch::search_max() const {
+  return kSearchSteps * kGapsPerStep * probe_gap();
+}
+
+// Five tries of the size in use, and more while nothing at all comes back.
+Duration LinkWatch::confirm_max() const {
+  return 10 * probe_gap();
+}
+
+// A hole that opens during a search for more is looked at when that search is over.
+Duration LinkWatch::black_hole_max() const {
+  return search_max() + milliseconds(250) + confirm_max() + scenario_.timeout_max();
+}
+
+}  // namespace ringknet::sim

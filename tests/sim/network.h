@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The virtual network: where addresses are, what becomes of a datagram, and the datagrams that are
+// under way. It knows nothing of links going up or down; it only carries, loses, copies and delays.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/base/address.h"
+#include "engine/wire/packet.h"
+#include "tests/sim/scenario.h"
+
+namespace ringknet::sim {
+
+inline constexpr std::uint32_t kNoMessage = 0xffffffff;
+
+HostId host_of(std::size_t node);
+std::size_t node_of(HostId host);
+
+// One datagram between two nodes, with what the oracles know of it that is not in its bytes.
+struct Datagram {
+  std::vector<std::byte> bytes;
+  std::uint8_t from = 0;
+  std::uint8_t to = 0;
+  std::uint8_t link = 0;
+  std::uint32_t incarnation = 0;       // of the sender
+  std::uint32_t message = kNoMessage;  // in the ledger; data only
+  PacketType type = PacketType::kData;
+  bool whole = false;  // data: the whole message
+};
+
+// One direction of one link between two nodes.
+struct Path {
+  PathPlan plan;
+  bool cut = false;
+  Instant cut_since{};
+  Instant changed{};  // when what it carries last changed: its MTU, or that it carries anything
+  Instant trouble{};  // when it last lost something, for whatever reason
+};
+
+class Network {
+ public:
+  explicit Network(const Scenario& scenario);
+
+  Path& path(std::size_t from, std::size_t to, std::size_t link) { return paths_[from][to][link]; }
+  Address address(std::size_t node, std::size_t link) const;
+
+  struct Place {
+    std::size_t node = 0;
+    std::size_t link = 0;
+  };
+  std::optional<Place> locate(const Address& address) const;
+
+  // IP packet around a datagram of `size` bytes on this link.
+  std::uint32_t packet_size(std::size_t link, std::size_t size) const;
+  // The largest slice that this direction carries.
+  std::uint32_t exact_slice(std::size_t from, std::size_t to, std::size_t link);
+
+  // When the copies of a datagram arrive; none: it is lost. `in_pieces`: the kernel fragmented it,
+  // so that no piece is large.
+  struct Fate {
+    std::array<Instant, 2> arrivals{};
+    std::size_t copies = 0;
+  };
+  Fate send(Instant now, std::size_t from, std::size_t to, std::size_t link, std::size_t size,
+            bool in_pieces);
+  // No losses, copies or cuts from now on; delays and size limits stay.
+  void heal(Instant now);
+
+  std::uint32_t take_datagram();
+  Datagram& datagram(std::uint32_t index) { return datagrams_[index]; }
+  void give_back(std::uint32_t index) { free_.push_back(index); }
+
+ private:
+  const Scenario& scenario_;
+  Random random_;
+  Path paths_[kNodesMax][kNodesMax][kLinksMax];
+  std::vector<Datagram> datagrams_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace ringknet::sim

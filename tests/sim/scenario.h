@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A scenario: everything about one run that is decided before it starts, drawn from the seed. Each
+// seed switches a random subset of the faults on (swarm testing): a fault that is always there
+// hides what only happens without it.
+//
+// Faults stay inside what the protocol promises; these are its honest limits:
+//  - One-way delay, jitter included, is below a quarter of the shortest link timeout. Later packets
+//    may bring the link down or, after the loss of a host, be taken for new ones.
+//  - When the last link to a host goes down, what was seen from it is forgotten: a copy that is
+//    still in the network may be delivered again. The ledger excuses exactly this.
+//  - A node that restarts stays away for longer than its peers allow for packets out of order: four
+//    times the round trip they measured, and 10 ms. One that is faster, and had sent its very first
+//    messages just before, is told from its former self only by a later PING, and what it sends
+//    until then is taken for duplicates.
+//  - The clock of a machine never goes back by less than ten seconds: a smaller step back is taken
+//    for packets out of order.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "engine/base/random.h"
+#include "engine/core/link_config.h"
+
+namespace ringknet::sim {
+
+inline constexpr std::size_t kNodesMax = 5;
+inline constexpr std::size_t kLinksMax = 4;
+
+struct Features {
+  bool loss = false;
+  bool duplication = false;
+  bool jitter = false;           // and with it reordering
+  bool cuts = false;             // links cut in both directions
+  bool one_way_cuts = false;     // or in one
+  bool restarts = false;         // a process ends and a new one takes its place
+  bool reboots = false;          // with its restart, the machine's clock begins anew
+  bool pauses = false;           // a process is not scheduled for a while
+  bool device_limits = false;    // interfaces of different MTU, and kernels that say so
+  bool unnamed_limits = false;   // kernels that refuse without saying what would pass
+  bool black_holes = false;      // paths that silently drop large packets
+  bool mtu_changes = false;      // any of these, later
+  bool slow_completion = false;  // few send slots, and ends of sends that come late
+  bool send_failures = false;    // sends that the kernel refuses
+  bool path_reports = false;     // "nobody listens here" from hosts whose process is gone
+  bool late_wakes = false;       // timers that fire late
+  bool dynamic_links = false;    // links whose peer is learned
+  bool reconfiguration = false;  // policies, priorities, links disabled and enabled
+  bool bursts = false;           // thousands of messages to one host, unheard by the others
+  bool long_running = false;     // sequences near their wrap
+};
+
+struct PathPlan {
+  Duration delay{};
+  Duration jitter{};
+  double loss = 0;
+  double duplication = 0;
+  std::uint32_t device_mtu = 65535;  // of the sending interface; the kernel refuses what is larger
+  std::uint32_t hole_mtu = 65535;    // what is larger disappears
+};
+
+struct LinkPlan {
+  PingTimers timers;
+  std::uint8_t pong_count = 1;
+  bool ipv6 = false;
+  int dynamic_node = -1;  // the node on which this link learns its peers, if any
+};
+
+struct Scenario {
+  std::uint64_t seed = 0;
+  Features features;
+  std::size_t nodes = 2;
+  std::size_t links = 1;
+  std::array<LinkPlan, kLinksMax> link{};
+  std::array<std::array<std::array<PathPlan, kLinksMax>, kNodesMax>, kNodesMax> path{};
+  std::array<std::array<Policy, kNodesMax>, kNodesMax> policy{};
+  std::array<Duration, kNodesMax> clock{};  // each machine's clock at virtual time zero
+  std::array<bool, kNodesMax> loopback{};
+  std::array<std::uint16_t, kNodesMax> first_seq{};
+  std::size_t send_slots = 64;
+  Duration chaos{};         // how long faults happen
+  Duration mtu_interval{};  // between two searches for a larger MTU
+  Duration message_gap{};   // between two messages of a node, on average
+
+  static Scenario from_seed(std::uint64_t seed);
+
+  Duration interval_max() const;
+  Duration timeout_min() const;
+  Duration timeout_max() const;
+  Duration away_min() const;   // of a node that restarts
+  Duration delay_max() const;  // one way, jitter included, with a duplicate's extra delay
+  std::string describe() const;
+};
+
+// A generator of its own for every purpose, so that one fault switched off leaves the others'
+// decisions alone.
+enum class Stream : std::uint64_t { kScenario = 1, kNetwork, kTraffic, kChaos, kNode };
+inline Random random_for(std::uint64_t seed, Stream stream) {
+  Random base(seed);
+  return Random(base.next() ^ (static_cast<std::uint64_t>(stream) * 0xd1342543de82ef95u));
+}
+
+}  // namespace ringknet::sim
