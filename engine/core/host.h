@@ -25,7 +25,7 @@ struct Host {
   bool reachable = false;
   std::uint8_t round_robin = 0;  // position in `routes` of the link that is next
   std::array<std::unique_ptr<Link>, kLinksPerHost> links;
-  LinkList routes;  // the links a message is sent over, or (round robin) takes turns on
+  LinkList routes;              // the links a message is sent over, or (round robin) takes turns on
   std::uint64_t chosen_by = 0;  // the send() that chose it last: a list may name it many times
   PeerSequence sequence;
   Reassembly reassembly;

@@ -63,15 +63,15 @@ bool PeerSequence::restarted(Instant now, Instant stamp, Duration slack) const {
   // The sender had sent nothing at its last PING, then data came, and now it says "nothing" again:
   // a restart if this PING was sent after that data. Seen through the last PING, whose delay is
   // within the slack, the data was sent no later than ping_stamp_ + slack + (last_data_ -
-  // ping_arrival_). Where that delay was no network's but our own, because we did not run, this PING
-  // comes together with the data.
+  // ping_arrival_). Where that delay was no network's but our own, because we did not run, this
+  // PING comes together with the data.
   return last_data_ != kNever && now - last_data_ > slack &&
          stamp - ping_stamp_ > (last_data_ - ping_arrival_) + slack;
 }
 
 // Whether no data came for so long that this PING cannot have been overtaken by it. By our clock
-// alone it may seem so when the PING waited for us while we did not run; by the sender's clock alone,
-// when its other PINGs were lost.
+// alone it may seem so when the PING waited for us while we did not run; by the sender's clock
+// alone, when its other PINGs were lost.
 bool PeerSequence::quiet_since_data(Instant now, Instant stamp, Duration quiet) const {
   if (last_data_ == kNever)
     return true;

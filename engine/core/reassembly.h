@@ -109,7 +109,7 @@ class Reassembly {
   MessagePool* pool_;
   std::array<Slot, kSlots> slots_;
   std::size_t partial_ = 0;
-  MessageSeq oldest_{};      // no partial message is older; it may be gone already
+  MessageSeq oldest_{};     // no partial message is older; it may be gone already
   std::size_t recent_ = 0;  // where the last fragment went: most often the next one's place, too
 };
 

@@ -23,8 +23,9 @@ class SeenWindow {
   MessageSeq head() const { return head_; }
 
   bool seen(MessageSeq seq) const { return started_ && steps_to(seq) == 0 && bit(seq); }
-  // Marks a sequence that the window has reached (advance() first). One ahead is ignored: news about
-  // a message given up long ago, whose number has come to mean a new one, must not move the window.
+  // Marks a sequence that the window has reached (advance() first). One ahead is ignored: news
+  // about a message given up long ago, whose number has come to mean a new one, must not move the
+  // window.
   void mark(MessageSeq seq) {
     if (started_ && steps_to(seq) == 0)
       bits_[index(seq)] |= mask(seq);

@@ -3,6 +3,7 @@
 // Set-up with its fallbacks and causes, the batch, cancellation.
 #include "engine/ring/ring.h"
 
+#include <atomic>
 #include <cerrno>
 
 namespace ringknet {
@@ -18,6 +19,11 @@ constexpr unsigned kFlagSets[] = {
     IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,
     IORING_SETUP_CQSIZE,
 };
+
+// A new ring's memory may lie where another thread's ring was until a moment ago. The kernel orders
+// the two, but liburing maps memory past the C library, where ThreadSanitizer does not see it: this
+// tells it.
+std::atomic<int> memory_order_of_rings = 0;
 
 const char* cause_of(int error) {
   switch (error) {
@@ -54,6 +60,7 @@ Ring::Failure Ring::open() {
   }
   if (result < 0)
     return {-result, cause_of(-result)};
+  memory_order_of_rings.fetch_add(1, std::memory_order_acquire);
   open_ = true;
   // The wait with a timeout must not cost a submission of its own, and overflowing completions must
   // not be lost.
@@ -76,6 +83,7 @@ Ring::Failure Ring::open() {
 }
 
 Ring::Failure Ring::give_up(int error) {
+  memory_order_of_rings.fetch_sub(1, std::memory_order_release);
   io_uring_queue_exit(&ring_);
   open_ = false;
   return {error, cause_of(error)};
@@ -168,6 +176,7 @@ void Ring::close() {
     wait(std::nullopt);
     taken_ = batch_.size();
   }
+  memory_order_of_rings.fetch_sub(1, std::memory_order_release);
   io_uring_queue_exit(&ring_);
   open_ = false;
 }
