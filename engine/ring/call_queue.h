@@ -13,6 +13,11 @@ namespace ringknet {
 
 class Call {
  public:
+  Call() = default;
+  virtual ~Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
   // On the engine thread. True: answered. False: somebody keeps the call and answers it later by
   // complete().
   virtual bool run() = 0;
@@ -21,13 +26,6 @@ class Call {
   void complete();
 
   Call* next = nullptr;  // free for whoever holds the call at the moment
-
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-
- protected:
-  Call() = default;
-  ~Call() = default;
 
  private:
   friend class CallQueue;

@@ -21,12 +21,10 @@ class DatafdReader {
  public:
   class Owner {
    public:
+    virtual ~Owner() = default;
     // Reading ended: error -1 with errno, or 0 and 0 at end of file. Told once per datafd.
     virtual void on_read_end(const Datafd& datafd, int error, int errno_value) = 0;
     virtual void on_oversized(Channel channel, std::size_t size) = 0;
-
-   protected:
-    ~Owner() = default;
   };
 
   struct Message {

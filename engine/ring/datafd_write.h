@@ -17,11 +17,9 @@ class DatafdWriter {
  public:
   class Owner {
    public:
+    virtual ~Owner() = default;
     // A message that waited could not be written after all.
     virtual void on_write_error(const Datafd& datafd, int error) = 0;
-
-   protected:
-    ~Owner() = default;
   };
 
   DatafdWriter(Ring& ring, DatafdTable& datafds, Owner& owner)

@@ -23,6 +23,7 @@ class UdpReceiver {
  public:
   class Owner {
    public:
+    virtual ~Owner() = default;
     // One datagram, borrowed for the call. Anything may be called from inside, closing the socket
     // included.
     virtual void on_datagram(SocketId socket, const Address& from, MutableBytes bytes) = 0;
@@ -30,9 +31,6 @@ class UdpReceiver {
     virtual void on_truncated() = 0;
     // The socket is in error: its error queue wants draining. `error` is what the receive said.
     virtual void on_receive_error(UdpSocket& socket, int error) = 0;
-
-   protected:
-    ~Owner() = default;
   };
 
   UdpReceiver(Ring& ring, UdpSocketTable& sockets, Owner& owner)

@@ -53,14 +53,12 @@ class UdpSender {
  public:
   class Owner {
    public:
+    virtual ~Owner() = default;
     virtual void on_transmit_done(TransmitId id, const TransmitResult& result) = 0;
     virtual void on_path_error(const PathError& error) = 0;
     // For the log: a run was lost on this path; segmentation does not work on a socket.
     virtual void on_send_failed(const Address& to, int error) = 0;
     virtual void on_offload_failed(int error) = 0;
-
-   protected:
-    ~Owner() = default;
   };
 
   UdpSender(Ring& ring, UdpSocketTable& sockets, Owner& owner);

@@ -27,6 +27,7 @@ TEST_CASE("engine: calls from many threads all run, one at a time, on one thread
   a.engine().run([&](Engine&) { engine_thread = std::this_thread::get_id(); });
   std::atomic<int> wrong = 0;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       for (int j = 0; j < kCalls; ++j) {
@@ -183,6 +184,7 @@ TEST_CASE("engine: many synchronous senders and a datafd share the buffers, noth
   std::counting_semaphore<> ahead(24);  // of the reader: what its socket surely holds
   std::atomic<int> failed = 0;
   std::vector<std::jthread> threads;
+  threads.reserve(kThreads + 1);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       for (int j = 0; j < kMessages; ++j) {
@@ -240,7 +242,7 @@ TEST_CASE("engine: the filter decides on both sides and may change the channel")
     };
   });
   const auto send_three = [&](char tx_channel, char rx_channel, char verdict) {
-    const std::string message{tx_channel, rx_channel, verdict};
+    std::string message{tx_channel, rx_channel, verdict};
     REQUIRE(write_message(fd_a, message));
     return message;
   };

@@ -40,7 +40,7 @@ TEST_CASE("engine: a stream of messages arrives complete and in order") {
     // As far ahead of the reader as its socket surely holds: beyond that, messages would rightly be
     // lost.
     std::counting_semaphore<> ahead(size > 5000 ? 32 : 1000);
-    std::jthread writer([&](std::stop_token stop) {
+    std::jthread writer([&](const std::stop_token& stop) {
       for (std::uint32_t number = 1; number <= count && !stop.stop_requested(); ++number) {
         if (!ahead.try_acquire_for(kLimit) || !write_message(fd_a, pattern(size, number)))
           return;

@@ -175,6 +175,7 @@ TEST_CASE("call queue: every call runs once, sleeping or not") {
     }
   });
   std::vector<std::thread> callers;
+  callers.reserve(4);
   for (int i = 0; i < 4; ++i) {
     callers.emplace_back([&] {
       for (int j = 0; j < 2000; ++j) {

@@ -26,7 +26,7 @@ class UdpBench : private UdpSender::Owner, private UdpReceiver::Owner {
   using Status = TransmitResult::Status;
 
   UdpBench();
-  ~UdpBench() { ring.close(); }
+  ~UdpBench() override { ring.close(); }
 
   UdpSocket& open(const Address& local);
   void close(UdpSocket& socket);

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "tests/unit/fabric_kit.h"
@@ -61,7 +62,7 @@ struct Pump {
       for (std::size_t at = 0; at < transmit.bytes.size(); at += transmit.segment_size) {
         const ConstBytes part = transmit.bytes.subspan(
             at, std::min<std::size_t>(transmit.segment_size, transmit.bytes.size() - at));
-        std::ranges::copy(part, datagram.begin());
+        std::memcpy(datagram.data(), part.data(), part.size());
         const auto delivery = cluster.fabric(to).on_datagram(
             cluster.now, SocketId(link), source, MutableBytes(datagram).first(part.size()));
         if (!delivery)
