@@ -83,7 +83,7 @@ class Harness {
   }
   void pong(Duration sample) {
     answered_ = true;
-    if (link_.on_pong(now_, sample))
+    if (link_.on_pong(now_, now_ - sample))
       up();
   }
   void reply() {

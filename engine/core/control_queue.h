@@ -11,7 +11,8 @@
 namespace ringknet {
 
 struct ControlItem {
-  enum class Kind : std::uint8_t { kPing, kForcedPing, kPong, kMtuReply };
+  // kMark: a PING for the send window.
+  enum class Kind : std::uint8_t { kPing, kForcedPing, kMark, kPong, kMtuReply };
 
   Kind kind = Kind::kPing;
   LinkRef link;

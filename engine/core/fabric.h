@@ -5,13 +5,17 @@
 // and everything it wants done comes out of poll calls. The same inputs give the same outputs, byte
 // for byte.
 //
-// Inputs                                        Outputs
-//   on_datagram      bytes from a socket          (its return value)  a message for the application
-//   send             a message to hosts           poll_transmit       datagrams to send, control
-//   first on_transmit_done a send that ended            poll_event          what changed, in order
-//   on_path_error    the kernel's error queue     next_deadline       when to call on_timeout
-//   on_timeout       the deadline has come
-//   configuration calls (hosts, links, MTU)
+// Inputs
+//   on_datagram       bytes from a socket; answers with a message for the application, if any
+//   send              a message to hosts
+//   on_transmit_done  a send that ended
+//   on_path_error     from the kernel's error queue
+//   on_timeout        the deadline has come
+//   configuration     hosts, links, MTU
+// Outputs
+//   poll_transmit     datagrams to send, control first
+//   poll_event        what changed, in order
+//   next_deadline     when to call on_timeout
 //
 // After any batch of inputs: drain poll_transmit as far as there are send slots, drain poll_event,
 // then sleep until next_deadline or the next input. A Delivery must be taken care of before the
@@ -99,7 +103,7 @@ class Fabric {
     HostId self{};
     // Upper bounds of what peers and applications can make the fabric hold. Buffers are allocated
     // on first use and kept.
-    std::size_t transmit_slabs = 48;     // of TransmitArena::kSlabSize bytes
+    std::size_t transmit_slabs = 24;     // of TransmitArena::kSlabSize bytes
     std::size_t message_buffers = 1024;  // of kMessageSizeMax bytes
   };
 
@@ -108,8 +112,7 @@ class Fabric {
   Fabric(const Fabric&) = delete;
   Fabric& operator=(const Fabric&) = delete;
 
-  // --- inputs: traffic
-  // -------------------------------------------------------------------------------------
+  // --- inputs: traffic ---
 
   // One datagram. `bytes` is borrowed for the call, except that a returned Delivery without a
   // buffer points into it. At most one message becomes complete per datagram.
@@ -128,8 +131,7 @@ class Fabric {
   void on_path_error(Instant now, const PathError& error);
   void on_timeout(Instant now);
 
-  // --- outputs
-  // ---------------------------------------------------------------------------------------------
+  // --- outputs ---
 
   // The next run of datagrams to send; false when there is nothing (more). Each one polled is
   // answered by on_transmit_done exactly once, in any order. Control packets and probes come before
@@ -141,8 +143,7 @@ class Fabric {
   // Whether data waits to be polled or is in flight.
   bool data_pending() const;
 
-  // --- configuration
-  // ---------------------------------------------------------------------------------------
+  // --- configuration ---
 
   Result<> host_add(HostId host);
   Result<> host_remove(HostId host);

@@ -190,7 +190,7 @@ void Fabric::on_pong(Instant now, Link& link, const PingPacket& packet) {
     return;
   }
   const bool was_suspect = link.suspect();
-  if (link.on_pong(now, now - sent)) {
+  if (link.on_pong(now, sent)) {
     link_up(now, link);
   } else if (was_suspect) {
     refresh_host(*hosts_.find(link.ref.host));

@@ -158,8 +158,9 @@ bool Fabric::poll_control(Instant now, Transmit& out) {
   while (!control_.items.empty()) {
     const ControlItem item = control_.items.front();
     Link* link = find_link(item.link);
-    const bool is_ping =
-        item.kind == ControlItem::Kind::kPing || item.kind == ControlItem::Kind::kForcedPing;
+    const bool is_ping = item.kind == ControlItem::Kind::kPing ||
+                         item.kind == ControlItem::Kind::kForcedPing ||
+                         item.kind == ControlItem::Kind::kMark;
     if (link == nullptr || !link->addressable() || (is_ping && !link->enabled())) {
       if (link != nullptr && item.kind == ControlItem::Kind::kPing)
         link->ping_queued = false;
@@ -177,9 +178,13 @@ bool Fabric::poll_control(Instant now, Transmit& out) {
       encode(MtuPacket{PacketType::kMtuReply, config_.self, link->ref.link, item.size},
              kMtuHeaderSize, bytes);
     } else if (is_ping) {
-      const bool timed = item.kind == ControlItem::Kind::kPing;
-      if (timed)
+      const bool timed = item.kind != ControlItem::Kind::kForcedPing;
+      if (item.kind == ControlItem::Kind::kPing)
         link->ping_queued = false;
+      if (item.kind == ControlItem::Kind::kMark) {
+        link->window.on_mark(now);
+        reschedule(*link);
+      }
       encode(PingPacket{PacketType::kPing, config_.self, link->ref.link, stamp_of(now),
                         timed ? last_seq_ : item.seq, timed},
              bytes);
@@ -221,8 +226,11 @@ bool Fabric::poll_probe(Transmit& out) {
 
 bool Fabric::poll_data(Transmit& out) {
   RunQueue::Item item;
-  while (runs_.pop(item)) {
-    Link* link = find_link(item.target);
+  while (!runs_.empty()) {
+    Link* link = find_link(runs_.next_target());
+    if (link != nullptr && link->usable() && !link->window.open())
+      return false;
+    runs_.pop(item);
     bool rerouted = item.rerouted;
     if (link == nullptr || !link->usable()) {
       // It went away while the data waited. What has another way takes it.
@@ -265,8 +273,11 @@ bool Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool r
   out.segment_size = run.segment_size;
   out.bytes = arena_.bytes(run.piece);
   out.id = in_flight_.add({kind, rerouted, link.ref, run});
-  if (is_data)
+  if (is_data) {
     link.stats.tx_data.add(out.bytes.size(), out.segments());
+    if (link.window.on_data(out.bytes.size(), out.segments()))
+      queue_control({.kind = ControlItem::Kind::kMark, .link = link.ref});
+  }
   return true;
 }
 

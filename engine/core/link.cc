@@ -26,6 +26,7 @@ Link::Link(const LinkRef& link_ref, const LinkConfig& link_config, const Envelop
   }
   mtu.configure(envelope, config.local.family);
   mtu.set_interval(Instant{}, mtu_interval);
+  window.set_limit(config.receive_buffer / 2);
   slice = static_cast<std::uint32_t>(
       config.dynamic ? floor_slice(envelope) : default_slice(envelope, config.remote.family));
 }
@@ -81,17 +82,22 @@ Link::Due Link::on_timeout(Instant now) {
     due.silent = true;
     return due;
   }
+  window.on_timeout(now);
   due.mtu = mtu.on_timeout(now);
   return due;
 }
 
-bool Link::on_pong(Instant now, Duration sample) {
+bool Link::on_pong(Instant now, Instant sent) {
+  const Duration sample = now - sent;
   last_pong_ = now;
   judge_from_ = now;
   answer_due_ = kNever;
   suspect_ = false;
   refusals_ = 0;
   mtu.on_pong();
+  const Duration quickest = latency_.samples() == 0 ? Duration::zero() : stats.latency_min;
+  if (window.on_pong(now, sent, quickest))
+    return false;  // it waited behind data: no measure of the path
   if (sample > timers.timeout)
     return false;  // too late to count for anything but life
 
@@ -129,6 +135,7 @@ Link::Verdict Link::on_trouble(Instant now, bool refused) {
 
 void Link::up(Instant now) {
   connected_ = true;
+  window.reset();
   if (judge_from_ == kNever)
     judge_from_ = now;
   stats.ups.add(now);
@@ -144,6 +151,7 @@ void Link::down(Instant now) {
   judge_from_ = kNever;
   answer_due_ = kNever;
   learned = false;
+  window.reset();
   if (config.dynamic)
     next_ping_ = kNever;  // until the peer is heard again
   mtu.stop();
@@ -152,7 +160,7 @@ void Link::down(Instant now) {
 }
 
 Instant Link::next_deadline() const {
-  Instant deadline = std::min({next_ping_, answer_due_, mtu.deadline()});
+  Instant deadline = std::min({next_ping_, answer_due_, mtu.deadline(), window.deadline()});
   if (enabled_ && judge_from_ != kNever)
     deadline = std::min(deadline, judge_from_ + silence_max());
   return deadline;

@@ -23,6 +23,7 @@
 #include "engine/core/latency.h"
 #include "engine/core/link_config.h"
 #include "engine/core/mtu_search.h"
+#include "engine/core/send_window.h"
 #include "engine/core/stats.h"
 
 namespace ringknet {
@@ -48,6 +49,7 @@ class Link : public DeadlineNode {
   std::uint8_t priority = 0;
   LinkStats stats;
   MtuSearch mtu;
+  SendWindow window;
   AccessList access;          // dynamic links only
   std::uint32_t slice = 0;    // largest message slice per packet at present
   bool learned = false;       // dynamic: config.remote is known and in use
@@ -79,8 +81,8 @@ class Link : public DeadlineNode {
     MtuSearch::Step mtu;
   };
   Due on_timeout(Instant now);
-  // A PONG; true when the link is to come up.
-  bool on_pong(Instant now, Duration sample);
+  // The PONG of a PING that left at `sent`; true when the link is to come up.
+  bool on_pong(Instant now, Instant sent);
   // The network reported trouble on this path. The verdict: nothing new, ask at once, or take the
   // link down because it answers nothing but refusals.
   enum class Verdict : std::uint8_t { kKnown, kAsk, kDown };

@@ -3,6 +3,7 @@
 // The settings of a link, as data: what the API passes in and what status calls read back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "engine/base/address.h"
@@ -26,7 +27,9 @@ struct LinkConfig {
   bool dynamic = false;  // the peer's address is learned from its packets
   SocketId socket{};     // unused by loopback
   Address local{};
-  Address remote{};         // unknown while a dynamic link has not heard its peer
+  Address remote{};  // unknown while a dynamic link has not heard its peer
+  // Bytes that the kernel grants the socket for received packets, its own book-keeping included.
+  std::size_t receive_buffer = std::size_t{8} * 1024 * 1024;
   std::uint64_t flags = 0;  // kept for the API, not interpreted here
 };
 

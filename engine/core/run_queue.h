@@ -46,6 +46,10 @@ class RunQueue {
     LinkRef target;
     bool rerouted = false;  // the second try, on another link
   };
+  // The link that pop() would answer; not when empty.
+  const LinkRef& next_target() {
+    return retries_.empty() ? targets_.front() : retries_.front().target;
+  }
   // The next run and link; the caller owns one reference to the slab.
   bool pop(Item& out);
 

@@ -18,8 +18,9 @@ EngineStatus Engine::Impl::link_configure(HostId host, LinkId link, LinkConfig c
     if (acquired.socket == nullptr)
       return {.system = acquired.error};
     config.socket = acquired.socket->id;
-    if (acquired.created && acquired.buffer_granted < kSocketBufferSize) {
-      report({.kind = Trouble::Kind::kSocketBuffer, .size = acquired.buffer_granted});
+    config.receive_buffer = acquired.socket->buffer_granted;
+    if (acquired.created && acquired.socket->buffer_granted < kSocketBufferSize) {
+      report({.kind = Trouble::Kind::kSocketBuffer, .size = acquired.socket->buffer_granted});
     }
   }
   const Result<> configured = fabric_.link_configure(now_, host, link, config);

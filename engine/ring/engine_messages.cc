@@ -211,9 +211,10 @@ bool Engine::Impl::begin_flush() {
 
 // Called once per turn, when the turn's completions have been dealt with:
 //   kRequested  everything that had been read before the request is in line now; note what is still
-//   unread kReading    ... until that has been read; note how far the line reaches kSending    ...
-//   until the line up to there is with the fabric kLeaving    ... until the fabric has nothing on
-//   its way any more
+//               unread
+//   kReading    ... until that has been read; note how far the line reaches
+//   kSending    ... until the line up to there is with the fabric
+//   kLeaving    ... until the fabric has nothing on its way any more
 void Engine::Impl::advance_flush() {
   if (flush_ == Flush::kNone)
     return;

@@ -19,7 +19,7 @@ namespace ringknet {
 class PendingMessages {
  public:
   static constexpr std::size_t kBytesMax = std::size_t{4} * 1024 * 1024;
-  static constexpr std::size_t kMessagesMax = 1024;
+  static constexpr std::size_t kMessagesMax = 16384;
 
   PendingMessages() = default;
   ~PendingMessages();

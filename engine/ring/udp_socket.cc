@@ -56,7 +56,7 @@ UdpSocket::Opened UdpSocket::open(const Address& local, std::uint64_t flags, boo
     return {.socket = nullptr, .error = errno};
   Opened opened;
   opened.socket.reset(new UdpSocket(descriptor, local));
-  opened.error = enlarge_socket_buffers(descriptor, privileged, opened.buffer_granted);
+  opened.error = enlarge_socket_buffers(descriptor, privileged, opened.socket->buffer_granted);
   if (opened.error == 0)
     opened.error = opened.socket->set_options(flags);
   if (opened.error == 0 && bind(descriptor, &address.generic, size) < 0)
@@ -168,7 +168,7 @@ UdpSocketTable::Acquired UdpSocketTable::acquire(const Address& local, std::uint
   socket.id = static_cast<SocketId>(slot);
   socket.generation = ++last_generation_;
   socket.links = 1;
-  return {.socket = &socket, .created = true, .buffer_granted = opened.buffer_granted};
+  return {.socket = &socket, .created = true};
 }
 
 UdpSocket* UdpSocketTable::find(SocketId id) const {

@@ -35,7 +35,6 @@ class UdpSocket {
   struct Opened {
     std::unique_ptr<UdpSocket> socket;  // null on failure
     int error = 0;
-    std::size_t buffer_granted = 0;  // by the kernel, in the smaller direction
   };
   // Binds to `local`. ENAMETOOLONG: privileged, and large buffers are not allowed; else what socket
   // and bind say.
@@ -78,7 +77,8 @@ class UdpSocket {
 
   SocketId id{};
   std::uint32_t generation = 0;
-  std::uint32_t links = 0;  // that use it
+  std::uint32_t links = 0;         // that use it
+  std::size_t buffer_granted = 0;  // by the kernel, in the smaller direction
   bool closing = false;
 
   struct {
@@ -115,7 +115,6 @@ class UdpSocketTable {
     UdpSocket* socket = nullptr;  // null on failure
     int error = 0;
     bool created = false;
-    std::size_t buffer_granted = 0;
   };
   // The socket of `local`, for one more link; opened if there is none. Flags count for the one that
   // opens.

@@ -33,7 +33,7 @@ TEST_CASE("udp socket: options of an IPv4 socket") {
   CHECK(option(socket, IPPROTO_IP, IP_FREEBIND) == 1);
   CHECK(option(socket, IPPROTO_IP, IP_MTU_DISCOVER) == IP_PMTUDISC_PROBE);
   CHECK(option(socket, IPPROTO_IP, IP_RECVERR) == 1);
-  CHECK(acquired.buffer_granted > 0);
+  CHECK(acquired.socket->buffer_granted > 0);
   const auto plain = sockets.acquire(loopback_address(2), 0, false);
   REQUIRE(plain.socket != nullptr);
   CHECK(option(*plain.socket, SOL_SOCKET, SO_PRIORITY) == 0);

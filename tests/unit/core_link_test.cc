@@ -36,7 +36,7 @@ struct Fixture {
     now = at;
     while (!pong_due.empty() && pong_due.front() <= now) {
       pong_due.erase(pong_due.begin());
-      if (link.on_pong(now, kRoundTrip)) {
+      if (link.on_pong(now, now - kRoundTrip)) {
         link.up(now);
         ups.push_back(now);
       }
@@ -246,7 +246,7 @@ TEST_CASE("link: a PONG that took longer than the timeout is a sign of life only
   fixture.link.set_enabled(fixture.now, true);
   for (int i = 0; i < 20; ++i) {
     fixture.run_for(kInterval);
-    CHECK_FALSE(fixture.link.on_pong(fixture.now, kTimeout + 1ns));
+    CHECK_FALSE(fixture.link.on_pong(fixture.now, fixture.now - kTimeout - 1ns));
   }
   CHECK(fixture.link.last_pong() == fixture.now);
   CHECK(fixture.link.latency().samples() == 0);
@@ -472,7 +472,7 @@ TEST_CASE("link: a slow path is judged with its round trip in mind") {
   fixture.connect();
   // 25 ms round trips: two thirds of the interval more than the timeout, but no more than it.
   for (int i = 0; i < 100; ++i)
-    fixture.link.on_pong(fixture.now, 25ms);
+    fixture.link.on_pong(fixture.now, fixture.now - 25ms);
   fixture.answering = false;
   fixture.pong_due.clear();
   const Instant last = fixture.link.last_pong();

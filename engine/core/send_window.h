@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// How much data may be on its way to the other end of a link. Datagrams have no back-pressure of
+// their own: what overflows the receiver's socket is gone. But a PING that follows data on the same
+// path is answered only when all of that data has been taken out of the socket, so a PING every
+// quarter of a window tells how far the receiver is. The wire knows no difference: any peer
+// answers.
+//
+// It never stops a link: when marks stay unanswered for kPatience, data flows freely until one is
+// answered, and what happens to the link is the heartbeat's business. So a peer that died costs the
+// others one such pause, and a peer that answers nothing but heartbeats costs nothing else.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/base/time.h"
+
+namespace ringknet {
+
+class SendWindow {
+ public:
+  // What a packet takes up in the receiver's socket besides its bytes: the kernel's book-keeping
+  // for it, 576..768 bytes on Linux by size, counted at the most.
+  static constexpr std::size_t kPacketOverhead = 768;
+  // A quarter of what the protocol's sockets ask for, so that several senders fit.
+  static constexpr std::size_t kSizeMax = std::size_t{2} * 1024 * 1024;
+  static constexpr std::size_t kSizeMin = std::size_t{64} * 1024;
+
+  // Twice or more of what a quarter of a window takes a receiver that was just woken up.
+  static constexpr Duration kPatience = std::chrono::milliseconds(20);
+
+  // The peer's socket is taken to be like ours: never more than `limit` bytes.
+  void set_limit(std::size_t limit);
+  // The link came up or went down: nothing is known of what was sent.
+  void reset();
+
+  // Whether more data may go.
+  bool open() const { return adrift_ || count_ == 0 || sent_ - taken_ < size_; }
+  // Data was handed to the network; true when a mark (a PING) is to follow it.
+  bool on_data(std::size_t bytes, std::size_t packets);
+  // The mark left at `now`, which its PING carries.
+  void on_mark(Instant now);
+  // A PONG for a PING of `sent`; true when that PING was a mark.
+  bool on_pong(Instant now, Instant sent, Duration round_trip);
+  void on_timeout(Instant now);
+  Instant deadline() const { return count_ == 0 ? kNever : marks_[first_].left + patience_; }
+
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::size_t kMarksMax = 8;
+
+  struct Mark {
+    Instant left;
+    std::uint64_t sent;
+  };
+
+  void adjust(Duration answered_after, Duration round_trip);
+
+  std::uint64_t sent_ = 0;    // all that was handed out, with overheads
+  std::uint64_t marked_ = 0;  // of it when the last mark was asked for
+  std::uint64_t taken_ = 0;   // of it known to have left the receiver's socket
+  std::size_t size_ = kSizeMax;
+  std::size_t limit_ = kSizeMax;
+  Duration patience_ = kPatience;
+  bool adrift_ = false;
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+  Mark marks_[kMarksMax]{};
+};
+
+}  // namespace ringknet

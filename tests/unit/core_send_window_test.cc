@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The send window: alone, and in a cluster whose receiver holds no more than its socket does.
+#include "engine/core/send_window.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/fabric_kit.h"
+
+namespace ringknet::test {
+namespace {
+
+constexpr std::size_t kPacket = 1446;
+constexpr std::size_t kCost = kPacket + SendWindow::kPacketOverhead;
+
+// Sends packet by packet until the window closes, each mark leaving at `now` + 1 ns and so on.
+// Answers the times of the marks.
+std::vector<Instant> fill(SendWindow& window, Instant now) {
+  std::vector<Instant> marks;
+  for (int packets = 0; window.open() && packets < 100000; ++packets) {
+    if (window.on_data(kPacket, 1)) {
+      now += 1ns;
+      window.on_mark(now);
+      marks.push_back(now);
+    }
+  }
+  return marks;
+}
+
+}  // namespace
+
+TEST_CASE("send window: closes after its size, with a mark every quarter") {
+  SendWindow window;
+  window.set_limit(SendWindow::kSizeMax);
+  Instant now{10s};
+  CHECK(window.open());
+  CHECK(window.deadline() == kNever);
+  const std::vector<Instant> marks = fill(window, now);
+  CHECK_FALSE(window.open());
+  CHECK(marks.size() >= 3);
+  CHECK(marks.size() <= 4);
+  CHECK(window.deadline() == marks.front() + SendWindow::kPatience);
+}
+
+TEST_CASE("send window: an answered mark opens it for what was sent before the mark") {
+  SendWindow window;
+  window.set_limit(SendWindow::kSizeMax);
+  Instant now{10s};
+  const std::vector<Instant> marks = fill(window, now);
+  now += 1ms;
+  CHECK_FALSE(window.on_pong(now, marks[0] + 500ms, 100us));  // no mark's
+  CHECK_FALSE(window.open());
+  CHECK(window.on_pong(now, marks[0], 100us));
+  CHECK(window.open());
+  std::size_t packets = 0;
+  while (window.open()) {
+    window.on_data(kPacket, 1);
+    ++packets;
+  }
+  CHECK(packets * kCost >= SendWindow::kSizeMax / 4);
+  CHECK(packets * kCost <= SendWindow::kSizeMax / 4 + 2 * kCost);
+  CHECK_FALSE(window.on_pong(now, marks[0], 100us));  // once only
+  CHECK_FALSE(window.open());
+}
+
+TEST_CASE("send window: a later answer covers the marks before it") {
+  SendWindow window;
+  window.set_limit(SendWindow::kSizeMax);
+  const std::vector<Instant> marks = fill(window, Instant{10s});
+  CHECK(window.on_pong(Instant{10s} + 1ms, marks.back(), 100us));
+  CHECK_FALSE(window.on_pong(Instant{10s} + 1ms, marks.front(), 100us));
+  CHECK(window.deadline() == kNever);
+  CHECK(window.open());
+}
+
+TEST_CASE("send window: without answers it lets go after its patience, until one comes") {
+  SendWindow window;
+  window.set_limit(SendWindow::kSizeMax);
+  Instant now{10s};
+  std::vector<Instant> marks = fill(window, now);
+  window.on_timeout(window.deadline() - 1ns);
+  CHECK_FALSE(window.open());
+  now = window.deadline();
+  window.on_timeout(now);
+  CHECK(window.open());
+  CHECK(window.deadline() == kNever);
+  CHECK(window.size() == SendWindow::kSizeMax / 2);
+  Instant mark = kNever;
+  for (int i = 0; i < 10000; ++i) {
+    if (window.on_data(kPacket, 1) && mark == kNever) {
+      mark = now;
+      window.on_mark(now);
+    }
+    CHECK(window.open());
+  }
+  CHECK(window.on_pong(now + 1ms, mark, 100us));
+  fill(window, now + 1ms);
+  CHECK_FALSE(window.open());
+}
+
+TEST_CASE("send window: shrinks while the receiver is behind and grows back to its limit") {
+  SendWindow window;
+  window.set_limit(SendWindow::kSizeMax);
+  Instant now{10s};
+  const auto turn = [&](Duration answered_after, Duration round_trip) {
+    const std::vector<Instant> marks = fill(window, now);
+    REQUIRE_FALSE(marks.empty());
+    now = marks.back() + answered_after;
+    CHECK(window.on_pong(now, marks.back(), round_trip));
+  };
+  for (int i = 0; i < 20; ++i)
+    turn(12ms, 100us);
+  CHECK(window.size() == SendWindow::kSizeMin);
+  for (int i = 0; i < 20; ++i)
+    turn(200us, 100us);
+  CHECK(window.size() == SendWindow::kSizeMax);
+  for (int i = 0; i < 20; ++i)
+    turn(41ms, 40ms);  // a long path is not a slow receiver, and holds more
+  CHECK(window.size() > 4 * SendWindow::kSizeMax);
+}
+
+TEST_CASE("send window: a small socket at our end means a small window") {
+  SendWindow window;
+  window.set_limit(100000);
+  CHECK(window.size() == 100000);
+  window.set_limit(1);
+  CHECK(window.size() == SendWindow::kSizeMin);
+  window.set_limit(std::size_t{1} << 40);
+  CHECK(window.size() == SendWindow::kSizeMax);
+}
+
+TEST_CASE("send window: a link coming up starts anew") {
+  SendWindow window;
+  window.set_limit(SendWindow::kSizeMax);
+  fill(window, Instant{10s});
+  CHECK_FALSE(window.open());
+  window.reset();
+  CHECK(window.open());
+  CHECK(window.deadline() == kNever);
+}
+
+TEST_CASE("send window: never more on the path than the receiver's socket holds") {
+  Cluster cluster;
+  REQUIRE(cluster.connect());
+  std::size_t on_path = 0;
+  std::size_t most = 0;
+  std::uint64_t offered = 0;
+  cluster.recording = true;
+  const auto measure = [&] {
+    for (const Packet& packet : cluster.log) {
+      if (packet.from == 1 && packet.type() == 0)
+        on_path += packet.bytes.size() + SendWindow::kPacketOverhead;
+    }
+    most = std::max(most, on_path);
+    cluster.log.clear();
+  };
+  for (int round = 0; round < 200; ++round) {
+    while (cluster.fabric(1).can_send()) {
+      CHECK(cluster.send(1, pattern(1400, offered++)).error == Error::kNone);
+      cluster.settle();
+      measure();
+      if (offered > 20000)
+        break;
+    }
+    // The path is 1 ms long each way: one round trip takes all that is on it.
+    cluster.run_for(2ms);
+    on_path = 0;
+    cluster.log.clear();
+  }
+  CHECK(most > SendWindow::kSizeMax / 2);
+  CHECK(most <= SendWindow::kSizeMax + 128 * 1024);
+  cluster.run_for(100ms);
+  CHECK(cluster.node(2).received.size() == offered);
+}
+
+TEST_CASE("send window: a peer that went silent does not hold up the others for long") {
+  Cluster cluster({.nodes = 3});
+  REQUIRE(cluster.connect());
+  cluster.cut(1, 3, 0);
+  const Instant start = cluster.now;
+  std::size_t offered = 0;
+  while (cluster.now - start < 100ms) {
+    while (cluster.fabric(1).can_send()) {
+      cluster.send(1, pattern(60000, offered++));
+      cluster.settle();
+      if (offered % 64 == 0)
+        break;
+    }
+    cluster.run_for(1ms);
+  }
+  CHECK(cluster.status(1, 3, 0).connected);  // nobody has missed it yet
+  Duration longest{};
+  Instant last = start;
+  for (const Received& received : cluster.node(2).received) {
+    if (received.at < start)
+      continue;
+    longest = std::max(longest, Duration(received.at - last));
+    last = received.at;
+  }
+  CHECK(longest <= SendWindow::kPatience + 5ms);
+  CHECK(cluster.node(2).received.size() > 500);
+}
+
+}  // namespace ringknet::test
