@@ -31,6 +31,7 @@ ANY = None  # no limit on system headers
 CORE_INTERFACES = [
     "engine/crypto/sealer.h",
     "engine/crypto/keyring.h",
+    "engine/crypto/challenge.h",
     "engine/compress/codec.h",
 ]
 PUBLIC = ["api/libknet.h", "api/knet.hpp", "libknet.h", "knet.hpp"]
