@@ -41,6 +41,8 @@ constexpr int to_errno(Error error) {
       return EHOSTDOWN;
     case Error::kNoBuffers:
       return EAGAIN;
+    case Error::kSealFailed:
+      return ECHILD;
     case Error::kNoMemory:
       return ENOMEM;
   }

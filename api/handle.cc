@@ -11,6 +11,7 @@
 
 #include "api/address.h"
 #include "api/error_map.h"
+#include "engine/compress/codecs/codecs.h"
 #include "engine/ring/socket_buffer.h"
 
 namespace ringknet {
@@ -62,8 +63,12 @@ int Handle::start(const Options& options) {
                "cannot create the handle: no large socket buffers ({})", std::strerror(error));
     return error;
   }
-  Engine::Created created =
-      Engine::create({.self = options.self, .privileged = options.privileged}, *this);
+  Engine::Options engine_options{
+      .self = options.self, .privileged = options.privileged, .random = &random_};
+  for (const CodecModel& model : codec_models()) {
+    engine_options.decompressors[static_cast<std::size_t>(model.id)] = model.decompressor();
+  }
+  Engine::Created created = Engine::create(std::move(engine_options), *this);
   if (created.engine == nullptr) {
     log_.write(KNET_SUB_HANDLE, KNET_LOG_ERR, "cannot create the handle: {} ({})", created.cause,
                std::strerror(created.system));

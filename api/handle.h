@@ -18,6 +18,7 @@
 #include "api/host_names.h"
 #include "api/libknet.h"
 #include "api/log.h"
+#include "engine/crypto/wolfssl/random_pool.h"
 #include "engine/ring/engine.h"
 
 namespace ringknet {
@@ -95,6 +96,8 @@ class Handle final : public EngineClient {
   void log_link(const Event& event);
 
   Log log_;
+  SystemRandom system_random_;
+  RandomPool random_{system_random_};
   ChannelTable channels_;
   std::atomic<std::uint32_t> reconnect_interval_ = KNET_TRANSPORT_DEFAULT_RECONNECT_INTERVAL;
 

@@ -130,6 +130,18 @@ int knet_handle_setfwd(knet_handle_t knet_h, unsigned int enabled) {
   return finish(0);
 }
 
+int knet_handle_setprio_dscp(knet_handle_t knet_h, uint8_t dscp) {
+  constexpr std::uint8_t kDscpMax = 63;
+  const auto handle = registry().pin(knet_h);
+  if (!handle || dscp > kDscpMax) {
+    return finish(EINVAL);
+  }
+  return handle->command([&](Engine& engine) {
+    engine.set_dscp(dscp);
+    return 0;
+  });
+}
+
 int knet_handle_enable_pmtud_notify(knet_handle_t knet_h, void* pmtud_notify_fn_private_data,
                                     void (*pmtud_notify_fn)(void* private_data,
                                                             unsigned int data_mtu)) {

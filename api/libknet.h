@@ -378,6 +378,22 @@ int knet_handle_enable_filter(
  */
 int knet_handle_setfwd(knet_handle_t knet_h, unsigned int enabled);
 
+/*
+ * The DSCP, 0 to 63, in the packets of links with KNET_LINK_FLAG_TRAFFICHIPRIO whose sockets are
+ * opened from now on; 0 for the default, the low-delay mark. Set it before the links.
+ *
+ *   EINVAL  dscp is above 63
+ */
+int knet_handle_setprio_dscp(knet_handle_t knet_h, uint8_t dscp);
+
+/*
+ * Whether dynamic links consult their access lists (1) or take packets from everywhere (0, the
+ * default). Static links take packets from their peer's address only, in either case.
+ *
+ *   EINVAL  enabled is above 1
+ */
+int knet_handle_enable_access_lists(knet_handle_t knet_h, unsigned int enabled);
+
 /* ----------------------------------------------------------------------------------------------- *
  * Path MTU discovery
  *
@@ -429,7 +445,7 @@ int knet_handle_pmtud_set(knet_handle_t knet_h, unsigned int iface_mtu);
 int knet_handle_pmtud_get(knet_handle_t knet_h, unsigned int* data_mtu);
 
 /* ----------------------------------------------------------------------------------------------- *
- * Encryption and compression: data layouts
+ * Encryption and compression
  * ---------------------------------------------------------------------------------------------- */
 
 /* Bounds of the private key, in bytes. */
@@ -449,6 +465,57 @@ struct knet_handle_crypto_cfg {
   unsigned int private_key_len;                /* bytes of it in use */
 };
 
+/*
+ * Fills one of two key slots; packets that are received are tried against every filled slot at
+ * once, what is sent is encrypted as knet_handle_crypto_use_config says. To change keys without
+ * losing a message: fill the other slot on all nodes, use it on all nodes, empty the old slot on
+ * all nodes.
+ *
+ * Model "nss" takes aes128, aes192, aes256 and md5, sha1, sha256, sha384, sha512; model "openssl"
+ * takes these and OpenSSL's names for AES in CBC and CTR mode and for the SHA-2 hashes, in any
+ * case; cipher "none" with a hash authenticates without encrypting. Both are the classic format,
+ * and one can read the other. Model "wolfssl" takes openssl's names, and, with hash "none",
+ * aes128gcm, aes256gcm and chachapoly1305: a format of this library alone that protects against
+ * replays, for which all nodes must run it.
+ *
+ * A model that begins with "none", or cipher and hash that both do, empties the slot; nothing else
+ * of the configuration is looked at then. Every failure leaves the slot as it was. Keys are copied
+ * and wiped when they are replaced; cfg is the caller's to wipe.
+ *
+ *   -1 EINVAL  cfg is NULL, config_num is not 1 or 2, or the key is shorter than 128 or longer than
+ * 4096 bytes -1 EBUSY   this slot is in use for sending -2 ENXIO   the model does not know the
+ * cipher or the hash -2 EINVAL  a cipher without a hash, or a hash with a cipher that has no need
+ * of one -2 EAGAIN  the system has no randomness -2 ENOMEM  no memory -2 0       there is no such
+ * model, or a trial packet did not survive the combination
+ */
+int knet_handle_crypto_set_config(knet_handle_t knet_h,
+                                  struct knet_handle_crypto_cfg* knet_handle_crypto_cfg,
+                                  uint8_t config_num);
+
+/*
+ * Encrypts what is sent from now on with slot 1 or 2, or not at all with 0. Every path MTU is found
+ * anew, as another format leaves another room for data; the MTU callback tells.
+ *
+ *   EINVAL  config_num is above 2, or the slot is empty
+ */
+int knet_handle_crypto_use_config(knet_handle_t knet_h, uint8_t config_num);
+
+/*
+ * Whether packets that no slot can decrypt are taken for clear ones
+ * (KNET_CRYPTO_RX_ALLOW_CLEAR_TRAFFIC, the default) or dropped. Forbidding it without any filled
+ * slot drops everything.
+ *
+ *   EINVAL  value is neither
+ */
+int knet_handle_crypto_rx_clear_traffic(knet_handle_t knet_h, uint8_t value);
+
+/*
+ * The older call: fills slot 1, even while it is in use, uses it and forbids clear traffic; or,
+ * with a configuration that empties the slot, sends in clear and allows clear traffic. Returns and
+ * errno as knet_handle_crypto_set_config, without EBUSY.
+ */
+int knet_handle_crypto(knet_handle_t knet_h, struct knet_handle_crypto_cfg* knet_handle_crypto_cfg);
+
 /* Messages up to this length in bytes are not compressed, unless a threshold is given. */
 #define KNET_COMPRESS_THRESHOLD 100
 
@@ -458,6 +525,18 @@ struct knet_handle_compress_cfg {
   uint32_t compress_threshold; /* compress above this length; 0 for the default */
   int compress_level;          /* as the compressor defines it */
 };
+
+/*
+ * Compresses messages longer than the threshold from now on, or none with model "none". Messages
+ * that do not shrink go as they are; after several of these in a row most are not even tried, until
+ * one shrinks again. Every node reads every model that its library was built with, whatever it uses
+ * itself. Every failure leaves things as they were.
+ *
+ *   EINVAL  cfg is NULL, the model is unknown or not built in, the threshold is above 65536 or the
+ * model refuses the level ENOMEM  no memory
+ */
+int knet_handle_compress(knet_handle_t knet_h,
+                         struct knet_handle_compress_cfg* knet_handle_compress_cfg);
 
 /* What is known of one encryption model; only name is filled in. */
 struct knet_crypto_info {
@@ -472,6 +551,34 @@ struct knet_compress_info {
   uint8_t properties;
   char pad[256];
 };
+
+/* What is known of one cipher; all of it is filled in, unused bytes are zero. */
+struct knet_crypto_cipher_info {
+  const char* name;
+  const char* mode;
+  int key_bits;
+  char pad[256];
+};
+
+/* What is known of one hash; all of it is filled in, unused bytes are zero. */
+struct knet_crypto_hash_info {
+  const char* name;
+  int hash_bits;
+  char pad[256];
+};
+
+/*
+ * Lists of what this build has. The number of entries is stored in *entries; the entries themselves
+ * in list, unless it is NULL: ask for the number first and bring that much room. Names live as long
+ * as the library. Any thread, no handle.
+ *
+ *   EINVAL  entries is NULL
+ */
+int knet_get_crypto_list(struct knet_crypto_info* crypto_list, size_t* crypto_list_entries);
+int knet_get_crypto_cipher_list(struct knet_crypto_cipher_info* cipher_list,
+                                size_t* cipher_list_entries);
+int knet_get_crypto_hash_list(struct knet_crypto_hash_info* hash_list, size_t* hash_list_entries);
+int knet_get_compress_list(struct knet_compress_info* compress_list, size_t* compress_list_entries);
 
 /* ----------------------------------------------------------------------------------------------- *
  * Statistics of a handle
@@ -804,6 +911,44 @@ int knet_link_get_config(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t l
  */
 int knet_link_clear_config(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t link_id);
 
+/* How an entry of an access list matches a sender, and what it decides. */
+typedef enum {
+  CHECK_TYPE_ADDRESS = 0, /* equal to the address */
+  CHECK_TYPE_MASK = 1,    /* equal to the address under a mask */
+  CHECK_TYPE_RANGE = 2    /* between two addresses, both inclusive */
+} check_type_t;
+
+typedef enum { CHECK_ACCEPT = 0, CHECK_REJECT = 1 } check_acceptreject_t;
+
+/*
+ * Access list of a dynamic link: who may be its peer. Entries are looked through in their order,
+ * the first that matches the sender's IP address decides, ports do not matter; who matches none is
+ * rejected. The list counts while knet_handle_enable_access_lists is on, changes to it count from
+ * the next packet on, and it goes with the link's configuration.
+ *
+ *   CHECK_TYPE_ADDRESS  ss1 is the address; ss2 is not looked at and may be NULL
+ *   CHECK_TYPE_MASK     the address masked with ss2 is ss1
+ *   CHECK_TYPE_RANGE    the address is ss1, ss2 or between them
+ *
+ * knet_link_insert_acl puts the entry at exactly that position, 0 being the first; a negative
+ * index, or one behind the end, appends. knet_link_add_acl appends. knet_link_rm_acl removes the
+ * entry that is the same in every respect, ports included.
+ *
+ *   EINVAL  ss1 is NULL, type or acceptreject is none of the above, ss2 is missing or of another
+ * family than ss1 in a range EINVAL  there is no such host, the link is not configured, or it is
+ * static EEXIST  (add, insert) the list has this very entry ENOENT  (rm) the list has no such entry
+ */
+int knet_link_add_acl(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t link_id,
+                      struct sockaddr_storage* ss1, struct sockaddr_storage* ss2, check_type_t type,
+                      check_acceptreject_t acceptreject);
+int knet_link_insert_acl(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t link_id, int index,
+                         struct sockaddr_storage* ss1, struct sockaddr_storage* ss2,
+                         check_type_t type, check_acceptreject_t acceptreject);
+int knet_link_rm_acl(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t link_id,
+                     struct sockaddr_storage* ss1, struct sockaddr_storage* ss2, check_type_t type,
+                     check_acceptreject_t acceptreject);
+int knet_link_clear_acl(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t link_id);
+
 /*
  * Enables (1) or disables (0) a link. Only an enabled link sends pings and carries messages. A
  * disabled link still answers its peer's pings, so the peer goes on seeing it connected, and it
@@ -980,15 +1125,6 @@ struct knet_link_status {
 int knet_link_get_status(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t link_id,
                          struct knet_link_status* status, size_t struct_size);
 
-/* How an entry of an access list matches a sender, and what it decides. */
-typedef enum {
-  CHECK_TYPE_ADDRESS = 0, /* equal to the address */
-  CHECK_TYPE_MASK = 1,    /* equal to the address under a mask */
-  CHECK_TYPE_RANGE = 2    /* between two addresses, both inclusive */
-} check_type_t;
-
-typedef enum { CHECK_ACCEPT = 0, CHECK_REJECT = 1 } check_acceptreject_t;
-
 /* ----------------------------------------------------------------------------------------------- *
  * Logging
  *
@@ -1003,6 +1139,7 @@ typedef enum { CHECK_ACCEPT = 0, CHECK_REJECT = 1 } check_acceptreject_t;
 #define KNET_LOG_WARN 1  /* something is wrong, and dealt with */
 #define KNET_LOG_INFO 2  /* changes of state: hosts and links up and down */
 #define KNET_LOG_DEBUG 3 /* what a developer asks for */
+#define KNET_LOG_TRACE 4 /* accepted by knet_log_set_loglevel; no record has it yet */
 
 /* Size of the text of a record in bytes, with the closing NUL. */
 #define KNET_MAX_LOG_MSG_SIZE 254
@@ -1065,7 +1202,7 @@ uint8_t knet_log_get_loglevel_id(const char* name);
  * Sets the log level of a subsystem: it and all lower numbers are written.
  *
  *   EINVAL  there is no such subsystem
- *   EINVAL  level is above KNET_LOG_DEBUG
+ *   EINVAL  level is above KNET_LOG_TRACE
  */
 int knet_log_set_loglevel(knet_handle_t knet_h, uint8_t subsystem, uint8_t level);
 

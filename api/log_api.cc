@@ -16,7 +16,7 @@ using ringknet::registry;
 
 int knet_log_set_loglevel(knet_handle_t knet_h, uint8_t subsystem, uint8_t level) {
   const auto handle = registry().pin(knet_h);
-  if (!handle || !is_log_subsystem(subsystem) || level > KNET_LOG_DEBUG) {
+  if (!handle || !is_log_subsystem(subsystem) || level > KNET_LOG_TRACE) {
     return finish(EINVAL);
   }
   handle->log().set_level(subsystem, level);

@@ -50,10 +50,8 @@ constexpr NamedNumber kSubsystems[] = {
 };
 
 constexpr NamedNumber kLevels[] = {
-    {KNET_LOG_ERR, "ERROR"},
-    {KNET_LOG_WARN, "WARNING"},
-    {KNET_LOG_INFO, "info"},
-    {KNET_LOG_DEBUG, "debug"},
+    {KNET_LOG_ERR, "ERROR"},   {KNET_LOG_WARN, "WARNING"}, {KNET_LOG_INFO, "info"},
+    {KNET_LOG_DEBUG, "debug"}, {KNET_LOG_TRACE, "trace"},
 };
 
 template <std::size_t size>

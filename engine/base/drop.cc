@@ -32,6 +32,7 @@ std::string_view name(Drop reason) {
       "seal unverified",
       "seal impostor",
       "clear refused",
+      "decompress",
       "unknown host",
       "unknown link",
       "source address",
@@ -55,6 +56,7 @@ std::string_view name(Drop reason) {
       "channel closed",
       "reader slow",
       "reader error",
+      "seal failed",
       "link gone",
   };
   static_assert(!kNames.back().empty(), "every reason has a name");

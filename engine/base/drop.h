@@ -39,6 +39,7 @@ enum class Drop : std::uint8_t {
   kSealUnverified,  // authentic, but perhaps recorded: its epoch has answered no challenge yet
   kSealImpostor,    // the packet names another sender than its envelope
   kClearRefused,    // not encrypted, and only encrypted packets are allowed
+  kDecompress,      // the payload cannot be decompressed, or is longer than a message may be
   // core: legal bytes in the wrong place
   kUnknownHost,        // the sender is not a configured host
   kUnknownLink,        // the named link is not configured
@@ -65,7 +66,8 @@ enum class Drop : std::uint8_t {
   kReaderSlow,     // the application does not read and its queue is full
   kReaderError,    // writing to the application failed
   // transmit: data that lost its way
-  kLinkGone,  // the link went down before the data left, and no other one could take it
+  kSealFailed,  // no randomness to encrypt a control packet with
+  kLinkGone,    // the link went down before the data left, and no other one could take it
   kCount
 };
 

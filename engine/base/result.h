@@ -30,6 +30,7 @@ enum class Error : unsigned char {
   kTooManyDestinations,  // synchronous sends go to one host
   kHostDown,             // no destination is reachable
   kNoBuffers,            // transmit buffers are all in flight: try again after a completion
+  kSealFailed,           // no randomness to encrypt with
   kNoMemory,
 };
 

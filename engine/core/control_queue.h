@@ -11,14 +11,16 @@
 namespace ringknet {
 
 struct ControlItem {
-  // kMark: a PING for the send window.
-  enum class Kind : std::uint8_t { kPing, kForcedPing, kMark, kPong, kMtuReply };
+  // kMark: a PING for the send window. kWarmingPing: one in the envelope of the keyring's warming
+  // slot.
+  enum class Kind : std::uint8_t { kPing, kWarmingPing, kForcedPing, kMark, kPong, kMtuReply };
 
   Kind kind = Kind::kPing;
   LinkRef link;
   MessageSeq seq{};                 // kPong, kForcedPing
   bool timed = true;                // kPong
   PingStamp stamp{};                // kPong
+  bool warming = false;             // kPong: in the envelope of the warming slot
   std::array<std::byte, 2> size{};  // kMtuReply
 };
 

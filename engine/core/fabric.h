@@ -40,7 +40,10 @@
 #include "engine/base/drop.h"
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
+#include "engine/base/stopwatch.h"
 #include "engine/base/time.h"
+#include "engine/compress/codec.h"
+#include "engine/core/compress_gauge.h"
 #include "engine/core/control_queue.h"
 #include "engine/core/deadline_heap.h"
 #include "engine/core/event.h"
@@ -53,6 +56,7 @@
 #include "engine/core/stats.h"
 #include "engine/core/transmit.h"
 #include "engine/core/transmit_arena.h"
+#include "engine/crypto/keyring.h"
 #include "engine/wire/packet.h"
 #include "engine/wire/size.h"
 
@@ -101,13 +105,20 @@ class Fabric {
  public:
   struct Config {
     HostId self{};
+    // Outlives the fabric; without it packets cannot be encrypted.
+    RandomSource* random = nullptr;
+    // Measures work for the statistics, and nothing else: no decision depends on it. May be
+    // missing.
+    Stopwatch* stopwatch = nullptr;
+    // By wire id; what is missing cannot be received.
+    std::array<std::unique_ptr<Decompressor>, kCompressIds> decompressors{};
     // Upper bounds of what peers and applications can make the fabric hold. Buffers are allocated
     // on first use and kept.
     std::size_t transmit_slabs = 24;     // of TransmitArena::kSlabSize bytes
     std::size_t message_buffers = 1024;  // of kMessageSizeMax bytes
   };
 
-  explicit Fabric(const Config& config);
+  explicit Fabric(Config config);
   ~Fabric();
   Fabric(const Fabric&) = delete;
   Fabric& operator=(const Fabric&) = delete;
@@ -183,6 +194,19 @@ class Fabric {
   Duration mtu_interval() const { return mtu_interval_; }
   std::uint32_t data_mtu() const { return data_mtu_; }
 
+  // Keys; see keyring.h for the slots. Whoever wants a change of the slot in use refused, asks
+  // keyring() before. A change of what is sent resets every MTU, as another envelope leaves another
+  // room.
+  Keyring& keyring() { return keyring_; }
+  Result<> crypto_install(Instant now, std::size_t slot, std::unique_ptr<Sealer> sealer);
+  Result<> crypto_use(Instant now, std::size_t slot);
+
+  // Messages longer than `threshold` are compressed from now on; none of them with a null
+  // compressor.
+  void set_compressor(std::unique_ptr<Compressor> compressor, CompressId id, std::size_t threshold);
+
+  const HandleStats& stats() const { return stats_; }
+  void clear_stats() { stats_ = HandleStats{}; }
   void clear_link_stats();
   const DropCounters& drops() const { return drops_; }
   // For the owner's own drops after on_datagram: filter, channel, reader.
@@ -193,34 +217,48 @@ class Fabric {
   friend class FabricInspector;  // tests and simulation read the state through it
 
   // fabric_rx.cc
-  std::optional<Delivery> on_data(Instant now, SocketId socket, const Address& from,
-                                  const DataPacket& packet, std::size_t size);
+  // One packet, out of its envelope, and how it got here.
+  struct Arrival {
+    Instant now;
+    SocketId socket;
+    const Address& from;
+    const Opened& opened;
+    std::size_t size() const { return opened.clear.size(); }
+  };
+  std::optional<Delivery> on_data(const Arrival& arrival, const DataPacket& packet);
   std::optional<Delivery> deliver(const DataHeader& header, ConstBytes bytes,
                                   MessageBufferId buffer);
-  void on_control(Instant now, SocketId socket, const Address& from, const PingPacket& packet,
-                  std::size_t size);
-  void on_control(Instant now, SocketId socket, const Address& from, const MtuPacket& packet,
-                  std::size_t size);
-  void on_ping(Instant now, Host& host, Link& link, const PingPacket& packet);
-  void on_pong(Instant now, Link& link, const PingPacket& packet);
-  Link* control_link(Instant now, HostId sender, LinkId id, SocketId socket, const Address& from);
-  void learn(Instant now, Link& link, SocketId socket, const Address& from);
+  std::optional<Delivery> decompress(const DataHeader& header, ConstBytes bytes);
+  void on_control(const Arrival& arrival, const PingPacket& packet);
+  void on_control(const Arrival& arrival, const MtuPacket& packet);
+  void on_ping(const Arrival& arrival, Host& host, Link& link, const PingPacket& packet);
+  void on_pong(const Arrival& arrival, Link& link, const PingPacket& packet);
+  std::optional<Instant> answered_ping(const Arrival& arrival, Link& link,
+                                       const PingPacket& packet);
+  Link* control_link(const Arrival& arrival, HostId sender, LinkId id);
+  bool proven(const Arrival& arrival, HostId sender, bool may_prove);
+  void learn(const Arrival& arrival, Link& link);
   bool admits(const Link& link, const Address& from) const;
   void give_up_partials(Host& host);
   void expire_behind(Host& host);
 
   // fabric_tx.cc
+  enum class ControlSend : std::uint8_t { kReady, kNoRoom, kNotSealed };
   bool collect_targets(const Destinations& destinations, bool local, std::uint32_t& slice);
   void collect_links(Host& host, std::uint32_t& slice);
-  void queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
+  bool queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
                      const TransmitArena::Piece& piece);
+  ConstBytes compress(ConstBytes message, std::uint8_t& id);
+  bool seal_data(MutableBytes packet, std::size_t clear);
   void queue_control(const ControlItem& item);
   bool poll_control(Instant now, Transmit& out);
   bool poll_probe(Transmit& out);
   bool poll_data(Transmit& out);
-  bool hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted, Transmit& out);
-  bool hand_out_control(Link& link, InFlight::Kind kind, std::size_t clear_size,
-                        MutableBytes& bytes, Transmit& out);
+  void hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted, Transmit& out);
+  ControlSend hand_out_control(Instant now, Link& link, const ControlItem& item, Transmit& out);
+  template <typename Encode>
+  ControlSend hand_out_sealed(Link& link, std::size_t slot, InFlight::Kind kind, std::size_t clear,
+                              Transmit& out, Encode&& encode_into);
   Link* alternative(const LinkRef& ref, const RunRef& run) const;
 
   // fabric_time.cc
@@ -229,19 +267,26 @@ class Fabric {
   void suspect(Instant now, Link& link, Event::Reason reason);
   void act_on_mtu(Instant now, Link& link, const MtuSearch::Step& step);
   void start_mtu(Instant now, Link& link);
+  void refresh_envelope(Instant now);
   void refresh_host(Host& host);
   void refresh_data_mtu(bool reset);
   void queue_ping(Link& link);
   void queue_probe(Link& link);
   void reschedule(Link& link) { deadlines_.set(link, link.next_deadline()); }
   void emit(const Event& event);
+  Instant read_stopwatch() const {
+    return config_.stopwatch != nullptr ? config_.stopwatch->read() : Instant{};
+  }
 
   Link* find_link(const LinkRef& ref) const;
   Result<Link*> configured(HostId host, LinkId link) const;
   Result<Link*> with_access_list(HostId host, LinkId link) const;
 
   Config config_;
-  Envelope envelope_;  // the sizes of the crypto configuration in use: none yet
+  NoRandomness no_randomness_;
+  Keyring keyring_;
+  SealShape shape_;    // the envelope of the key in use, exactly,
+  Envelope envelope_;  // and as the arithmetic of MTUs sees it
   DeadlineHeap deadlines_;
   MessagePool messages_;  // outlives the hosts, whose partial messages go back to it
   HostTable hosts_;
@@ -261,6 +306,12 @@ class Fabric {
   bool has_loopback_ = false;
   bool access_lists_ = false;
   DropCounters drops_;
+  HandleStats stats_;
+  std::unique_ptr<Compressor> compressor_;
+  CompressId compress_id_ = CompressId::kNone;
+  std::size_t compress_threshold_ = 0;
+  CompressGauge compress_gauge_;
+  std::vector<std::byte> compressed_;  // scratch of send()
 };
 
 }  // namespace ringknet

@@ -7,10 +7,11 @@
 
 namespace ringknet {
 
-Fabric::Fabric(const Config& config)
-    : config_(config),
-      messages_(config.message_buffers),
-      arena_(config.transmit_slabs),
+Fabric::Fabric(Config config)
+    : config_(std::move(config)),
+      keyring_(config_.self, config_.random != nullptr ? *config_.random : no_randomness_),
+      messages_(config_.message_buffers),
+      arena_(config_.transmit_slabs),
       runs_(arena_),
       events_(64),
       data_mtu_(static_cast<std::uint32_t>(floor_slice(envelope_))) {}
@@ -41,6 +42,7 @@ Result<> Fabric::host_add(HostId id) {
   if (hosts_.find(id) != nullptr)
     return Error::kHostExists;
   hosts_.add(id, messages_);
+  keyring_.add_sender(id);
   return {};
 }
 
@@ -51,6 +53,7 @@ Result<> Fabric::host_remove(HostId id) {
   if (host->has_links())
     return Error::kBusy;
   hosts_.remove(id);
+  keyring_.remove_sender(id);
   return {};
 }
 
@@ -296,6 +299,54 @@ Result<> Fabric::set_manual_mtu(Instant now, std::uint32_t interface_mtu) {
   if (any)
     refresh_data_mtu(false);
   return {};
+}
+
+Result<> Fabric::crypto_install(Instant now, std::size_t slot, std::unique_ptr<Sealer> sealer) {
+  const auto installed = keyring_.install(slot, std::move(sealer));
+  if (!installed)
+    return installed;
+  if (keyring_.in_use() == slot)
+    refresh_envelope(now);
+  // What has to be confirmed before it counts is shown to everybody now, well before it is used.
+  if (keyring_.warming() != 0) {
+    hosts_.for_each_link([&](Host&, Link& link) {
+      link.wake(now);
+      reschedule(link);
+    });
+  }
+  return installed;
+}
+
+Result<> Fabric::crypto_use(Instant now, std::size_t slot) {
+  const auto used = keyring_.use(slot);
+  if (used)
+    refresh_envelope(now);
+  return used;
+}
+
+// Another envelope leaves another room in the packets: every MTU is found anew.
+void Fabric::refresh_envelope(Instant now) {
+  shape_ = keyring_.shape();
+  envelope_ = {.block = shape_.block, .salt = shape_.lead, .mac = shape_.mac};
+  hosts_.for_each_link([&](Host&, Link& link) {
+    if (link.loopback())
+      return;
+    link.set_envelope(envelope_);
+    if (link.usable())
+      start_mtu(now, link);
+    reschedule(link);
+  });
+  refresh_data_mtu(true);
+}
+
+void Fabric::set_compressor(std::unique_ptr<Compressor> compressor, CompressId id,
+                            std::size_t threshold) {
+  compressor_ = std::move(compressor);
+  compress_id_ = id;
+  compress_threshold_ = threshold;
+  compress_gauge_ = {};
+  if (compressor_ != nullptr)
+    compressed_.resize(compress_bound(kMessageSizeMax));
 }
 
 void Fabric::set_mtu_interval(Instant now, Duration interval) {

@@ -8,14 +8,26 @@ namespace ringknet {
 
 std::optional<Delivery> Fabric::on_datagram(Instant now, SocketId socket, const Address& from,
                                             MutableBytes bytes) {
-  const ParsedPacket packet = parse_packet(bytes);
+  const Instant began = keyring_.empty() ? Instant{} : read_stopwatch();
+  const OpenResult result = keyring_.open(bytes);
+  if (const auto* reason = std::get_if<Drop>(&result)) {
+    drops_.add(*reason);
+    return std::nullopt;
+  }
+  const auto& opened = std::get<Opened>(result);
+  const Arrival arrival{now, socket, from, opened};
+  const ParsedPacket packet = parse_packet(opened.clear);
   if (const auto* data = std::get_if<DataPacket>(&packet)) {
-    return on_data(now, socket, from, *data, bytes.size());
+    if (opened.proof != Proof::kNone) {
+      ++stats_.rx_opened;
+      stats_.rx_open.add(read_stopwatch() - began);
+    }
+    return on_data(arrival, *data);
   }
   if (const auto* ping = std::get_if<PingPacket>(&packet)) {
-    on_control(now, socket, from, *ping, bytes.size());
+    on_control(arrival, *ping);
   } else if (const auto* mtu = std::get_if<MtuPacket>(&packet)) {
-    on_control(now, socket, from, *mtu, bytes.size());
+    on_control(arrival, *mtu);
   } else {
     drops_.add(std::get<Drop>(packet));
   }
@@ -26,8 +38,28 @@ void Fabric::release_message(MessageBufferId buffer) {
   messages_.give_back(buffer);
 }
 
-std::optional<Delivery> Fabric::on_data(Instant now, SocketId socket, const Address& from,
-                                        const DataPacket& packet, std::size_t size) {
+// Whether the packet may change anything. In envelopes that name their sender this has to be the
+// one the packet names, and in an epoch that is known to be its present one; PINGs and PONGs are
+// what proves an epoch, so they may come without.
+bool Fabric::proven(const Arrival& arrival, HostId sender, bool may_prove) {
+  const Opened& opened = arrival.opened;
+  if (opened.proof == Proof::kNone || opened.proof == Proof::kKey) {
+    return true;
+  }
+  if (opened.sender != sender) {
+    drops_.add(Drop::kSealImpostor);
+    return false;
+  }
+  if (opened.proof == Proof::kUnverified && !may_prove) {
+    drops_.add(Drop::kSealUnverified);
+    return false;
+  }
+  return true;
+}
+
+std::optional<Delivery> Fabric::on_data(const Arrival& arrival, const DataPacket& packet) {
+  const Instant now = arrival.now;
+  const Address& from = arrival.from;
   const DataHeader& header = packet.header;
   const auto dropped = [this](Drop reason) {
     drops_.add(reason);
@@ -36,13 +68,15 @@ std::optional<Delivery> Fabric::on_data(Instant now, SocketId socket, const Addr
   Host* host = hosts_.find(header.source);
   if (host == nullptr)
     return dropped(Drop::kUnknownHost);
-  Link* link = host->source_link(from, socket);
+  if (!proven(arrival, header.source, false))
+    return std::nullopt;
+  Link* link = host->source_link(from, arrival.socket);
   if (link == nullptr)
     return dropped(Drop::kNoSourceLink);
   if (!admits(*link, from)) {
     return dropped(Drop::kAccessList);
   }
-  link->stats.rx_data.add(size);
+  link->stats.rx_data.add(arrival.size());
   // The sender has this link up, and one PONG proves it for us, too: waiting for more would lose
   // its messages.
   if (link->enabled() && !link->connected() && link->answered())
@@ -78,35 +112,63 @@ std::optional<Delivery> Fabric::on_data(Instant now, SocketId socket, const Addr
 
 std::optional<Delivery> Fabric::deliver(const DataHeader& header, ConstBytes bytes,
                                         MessageBufferId buffer) {
-  if (header.compress != 0) {
-    drops_.add(Drop::kCompressUnsupported);
-    if (buffer != MessageBufferId::kNone)
-      messages_.give_back(buffer);
-    return std::nullopt;
+  if (header.compress == 0) {
+    return Delivery{header.source, header.channel, bytes, buffer};
   }
-  return Delivery{header.source, header.channel, bytes, buffer};
+  const auto delivery = decompress(header, bytes);
+  if (buffer != MessageBufferId::kNone)
+    messages_.give_back(buffer);
+  return delivery;
 }
 
-void Fabric::on_control(Instant now, SocketId socket, const Address& from, const PingPacket& packet,
-                        std::size_t size) {
-  Link* link = control_link(now, packet.sender, packet.link, socket, from);
+std::optional<Delivery> Fabric::decompress(const DataHeader& header, ConstBytes bytes) {
+  Decompressor* decompressor = config_.decompressors[header.compress].get();
+  if (decompressor == nullptr) {
+    drops_.add(Drop::kCompressUnsupported);
+    return std::nullopt;
+  }
+  const auto buffer = messages_.take();
+  if (!buffer) {
+    drops_.add(Drop::kNoBuffers);
+    return std::nullopt;
+  }
+  const Instant began = read_stopwatch();
+  const MutableBytes out = messages_.bytes(*buffer);
+  const std::size_t size = decompressor->decompress(bytes, out);
+  if (size == 0 || size > out.size()) {
+    messages_.give_back(*buffer);
+    drops_.add(Drop::kDecompress);
+    return std::nullopt;
+  }
+  stats_.rx_compress.add(read_stopwatch() - began);
+  ++stats_.rx_compressed;
+  stats_.rx_compressed_from += bytes.size();
+  stats_.rx_compressed_to += size;
+  return Delivery{header.source, header.channel, out.first(size), *buffer};
+}
+
+void Fabric::on_control(const Arrival& arrival, const PingPacket& packet) {
+  if (!proven(arrival, packet.sender, true))
+    return;
+  Link* link = control_link(arrival, packet.sender, packet.link);
   if (link == nullptr)
     return;
   if (packet.type == PacketType::kPing) {
-    link->stats.rx_ping.add(size);
-    on_ping(now, *hosts_.find(packet.sender), *link, packet);
+    link->stats.rx_ping.add(arrival.size());
+    on_ping(arrival, *hosts_.find(packet.sender), *link, packet);
   } else {
-    link->stats.rx_pong.add(size);
-    on_pong(now, *link, packet);
+    link->stats.rx_pong.add(arrival.size());
+    on_pong(arrival, *link, packet);
   }
 }
 
-void Fabric::on_control(Instant now, SocketId socket, const Address& from, const MtuPacket& packet,
-                        std::size_t size) {
-  Link* link = control_link(now, packet.sender, packet.link, socket, from);
+void Fabric::on_control(const Arrival& arrival, const MtuPacket& packet) {
+  if (!proven(arrival, packet.sender, false))
+    return;
+  Link* link = control_link(arrival, packet.sender, packet.link);
   if (link == nullptr)
     return;
-  link->stats.rx_mtu.add(size);
+  link->stats.rx_mtu.add(arrival.size());
   if (packet.type == PacketType::kMtuProbe) {
     ControlItem reply{.kind = ControlItem::Kind::kMtuReply, .link = link->ref};
     reply.size = packet.size;
@@ -114,17 +176,16 @@ void Fabric::on_control(Instant now, SocketId socket, const Address& from, const
     return;
   }
   MtuSearch::Step step;
-  if (!link->mtu.on_reply(now, probe_size_of(packet.size), step)) {
+  if (!link->mtu.on_reply(arrival.now, probe_size_of(packet.size), step)) {
     drops_.add(Drop::kMtuReplyUnmatched);
     return;
   }
-  act_on_mtu(now, *link, step);
+  act_on_mtu(arrival.now, *link, step);
   reschedule(*link);
 }
 
 // The link that a control packet is about, if it may speak for it.
-Link* Fabric::control_link(Instant now, HostId sender, LinkId id, SocketId socket,
-                           const Address& from) {
+Link* Fabric::control_link(const Arrival& arrival, HostId sender, LinkId id) {
   Host* host = hosts_.find(sender);
   if (host == nullptr) {
     drops_.add(Drop::kUnknownHost);
@@ -135,13 +196,13 @@ Link* Fabric::control_link(Instant now, HostId sender, LinkId id, SocketId socke
     drops_.add(Drop::kUnknownLink);
     return nullptr;
   }
-  if (!admits(*link, from)) {
+  if (!admits(*link, arrival.from)) {
     drops_.add(Drop::kAccessList);
     return nullptr;
   }
   if (link->config.dynamic) {
-    learn(now, *link, socket, from);
-  } else if (!link->config.remote.same_ip(from)) {
+    learn(arrival, *link);
+  } else if (!link->config.remote.same_ip(arrival.from)) {
     drops_.add(Drop::kSourceAddress);
     return nullptr;
   }
@@ -155,47 +216,78 @@ bool Fabric::admits(const Link& link, const Address& from) const {
 
 // A dynamic link's peer is wherever its control packets come from, port included: it may sit behind
 // a NAT whose mapping changes.
-void Fabric::learn(Instant now, Link& link, SocketId socket, const Address& from) {
-  if (link.learned && link.config.remote.same_endpoint(from))
+void Fabric::learn(const Arrival& arrival, Link& link) {
+  if (link.learned && link.config.remote.same_endpoint(arrival.from))
     return;
-  link.config.remote = from;
-  link.config.socket = socket;
+  // An old packet, sent again by somebody else, must not lead a link away that works.
+  if (arrival.opened.proof == Proof::kUnverified && link.answered())
+    return;
+  link.config.remote = arrival.from;
+  link.config.socket = arrival.socket;
   link.learned = true;
-  link.wake(now);
+  link.wake(arrival.now);
   emit({.kind = Event::Kind::kLinkLearned,
         .host = link.ref.host,
         .link = link.ref.link,
-        .address = from});
+        .address = arrival.from});
   reschedule(link);
 }
 
-void Fabric::on_ping(Instant now, Host& host, Link& link, const PingPacket& packet) {
-  const auto meaning = host.sequence.on_ping(now, packet, link.slack(), link.timers.timeout);
-  if (meaning == PeerSequence::PingMeaning::kRestarted) {
-    give_up_partials(host);
-    emit({.kind = Event::Kind::kPeerRestarted, .host = host.id});
+void Fabric::on_ping(const Arrival& arrival, Host& host, Link& link, const PingPacket& packet) {
+  if (arrival.opened.proof == Proof::kUnverified) {
+    // It is answered, as that changes nothing here, and asked itself: its answer proves the epoch.
+    if (link.enabled())
+      queue_ping(link);
+  } else {
+    const auto meaning =
+        host.sequence.on_ping(arrival.now, packet, link.slack(), link.timers.timeout);
+    if (meaning == PeerSequence::PingMeaning::kRestarted) {
+      give_up_partials(host);
+      emit({.kind = Event::Kind::kPeerRestarted, .host = host.id});
+    }
+    expire_behind(host);
   }
-  expire_behind(host);
   queue_control({.kind = ControlItem::Kind::kPong,
                  .link = link.ref,
                  .seq = packet.seq,
                  .timed = packet.timed,
-                 .stamp = packet.stamp});
+                 .stamp = packet.stamp,
+                 .warming = arrival.opened.slot != 0 && arrival.opened.slot == keyring_.warming()});
 }
 
-void Fabric::on_pong(Instant now, Link& link, const PingPacket& packet) {
-  const Instant sent = instant_of(packet.stamp);
-  if (sent > now) {
-    drops_.add(Drop::kPongStamp);
+void Fabric::on_pong(const Arrival& arrival, Link& link, const PingPacket& packet) {
+  const auto sent = answered_ping(arrival, link, packet);
+  if (!sent)
     return;
-  }
   const bool was_suspect = link.suspect();
-  if (link.on_pong(now, sent)) {
-    link_up(now, link);
+  if (link.on_pong(arrival.now, *sent)) {
+    link_up(arrival.now, link);
   } else if (was_suspect) {
     refresh_host(*hosts_.find(link.ref.host));
   }
   reschedule(link);
+}
+
+// When the PING left that this PONG answers; nothing if it answers none of ours, or comes from an
+// epoch that it does not prove.
+std::optional<Instant> Fabric::answered_ping(const Arrival& arrival, Link& link,
+                                             const PingPacket& packet) {
+  if (const auto answer = link.challenges.answer(packet.stamp)) {
+    if (arrival.opened.proof != Proof::kUnverified ||
+        keyring_.confirm(arrival.opened, answer->era)) {
+      return answer->sent;
+    }
+  }
+  if (arrival.opened.proof == Proof::kUnverified) {
+    drops_.add(Drop::kSealUnverified);
+    return std::nullopt;
+  }
+  const Instant sent = instant_of(packet.stamp);
+  if (sent > arrival.now || arrival.opened.proof == Proof::kFresh) {
+    drops_.add(Drop::kPongStamp);
+    return std::nullopt;
+  }
+  return sent;
 }
 
 // Whenever the sender's sequence moved on: what it left far behind must not be taken for a part of

@@ -177,6 +177,8 @@ void Fabric::queue_ping(Link& link) {
   link.ping_queued = control_.items.push({.kind = ControlItem::Kind::kPing, .link = link.ref});
   if (!link.ping_queued)
     drops_.add(Drop::kControlQueueFull);
+  if (keyring_.warming() != 0)
+    queue_control({.kind = ControlItem::Kind::kWarmingPing, .link = link.ref});
 }
 
 void Fabric::queue_probe(Link& link) {

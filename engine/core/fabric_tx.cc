@@ -46,21 +46,26 @@ SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,
       queue_control({.kind = ControlItem::Kind::kForcedPing, .link = link.ref, .seq = last_seq_});
     });
   }
+  std::uint8_t compress_id = 0;
+  message = compress(message, compress_id);
   const std::size_t count = (message.size() + slice - 1) / slice;
   const std::size_t last = message.size() - (count - 1) * slice;
   const std::size_t full_packet =
-      envelope_.size(kDataHeaderSize + std::min<std::size_t>(slice, message.size()));
-  const std::size_t total = (count - 1) * full_packet + envelope_.size(kDataHeaderSize + last);
+      shape_.size(kDataHeaderSize + std::min<std::size_t>(slice, message.size()));
+  const std::size_t total = (count - 1) * full_packet + shape_.size(kDataHeaderSize + last);
   const auto piece = arena_.allocate(TransmitArena::Use::kData, total);
   assert(piece && count <= kFragmentsMax);  // can_send() said so; slices are at least kSliceSizeMin
   const DataHeader header{.source = config_.self,
                           .seq = last_seq_,
-                          .compress = 0,
+                          .compress = compress_id,
                           .broadcast = destinations.broadcast,
                           .fragment_count = static_cast<std::uint8_t>(count),
                           .fragment_index = 0,
                           .channel = channel};
-  queue_message(header, message, slice, *piece);
+  if (!queue_message(header, message, slice, *piece)) {
+    outcome.error = Error::kSealFailed;
+    return outcome;
+  }
   for (const LinkRef& target : targets_) {
     Link* link = find_link(target);
     link->mtu.on_data(
@@ -70,38 +75,83 @@ SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,
   return outcome;
 }
 
-// Lays the packets of a message one behind the other and queues them in runs.
-void Fabric::queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
+// The message as it is to be sent: compressed if that is switched on and helps.
+ConstBytes Fabric::compress(ConstBytes message, std::uint8_t& id) {
+  if (compressor_ == nullptr)
+    return message;
+  const bool tried = message.size() > compress_threshold_ && compress_gauge_.worth_trying();
+  std::size_t size = 0;
+  if (tried) {
+    const Instant began = read_stopwatch();
+    size = compressor_->compress(message, compressed_);
+    if (size != 0) {
+      stats_.tx_compress.add(read_stopwatch() - began);
+      ++stats_.tx_compressed;
+      stats_.tx_compressed_from += message.size();
+      stats_.tx_compressed_to += size;
+    }
+  } else if (message.size() > compress_threshold_) {
+    ++stats_.tx_compress_skipped;
+  }
+  if (size != 0 && size < message.size()) {
+    compress_gauge_.shrank();
+    id = static_cast<std::uint8_t>(compress_id_);
+    return ConstBytes(compressed_).first(size);
+  }
+  if (tried)
+    compress_gauge_.failed();
+  ++stats_.tx_uncompressed;
+  return message;
+}
+
+// Lays the packets of a message one behind the other, seals them and queues them in runs. False if
+// one could not be sealed: then none is sent.
+bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
                            const TransmitArena::Piece& piece) {
-  const std::size_t full_packet =
-      envelope_.size(kDataHeaderSize + std::min<std::size_t>(slice, message.size()));
-  const std::size_t packets_per_run =
-      std::clamp<std::size_t>(kRunBytesMax / full_packet, 1, kRunSegmentsMax);
-  MutableBytes out = arena_.bytes(piece);
+  const std::size_t part_max = std::min<std::size_t>(slice, message.size());
+  const std::size_t full_packet = shape_.size(kDataHeaderSize + part_max);
+  MutableBytes rest = arena_.bytes(piece);
   DataHeader fragment = header;
-  std::size_t offset = 0;  // of the packet being written, within the piece
-  std::size_t run_start = 0;
-  std::size_t in_run = 0;
+  bool sealed = true;
   for (std::size_t index = 1; index <= header.fragment_count; ++index) {
     if (!header.whole())
       fragment.fragment_index = static_cast<std::uint8_t>(index);
-    const ConstBytes part = message.subspan(
-        (index - 1) * slice, std::min<std::size_t>(slice, message.size() - (index - 1) * slice));
-    encode(fragment, out.subspan(offset));
-    std::memcpy(out.data() + offset + kDataHeaderSize, part.data(), part.size());
-    offset += envelope_.size(kDataHeaderSize + part.size());
-    if (++in_run < packets_per_run && index < header.fragment_count)
-      continue;
-    RunRef run{piece, static_cast<std::uint32_t>(std::min(full_packet, offset - run_start)),
-               static_cast<std::uint32_t>(std::min<std::size_t>(slice, message.size()))};
-    run.piece.offset += static_cast<std::uint32_t>(run_start);
-    run.piece.size = static_cast<std::uint32_t>(offset - run_start);
-    arena_.hold(piece.slab);
-    runs_.push(run, targets_);
-    run_start = offset;
-    in_run = 0;
+    const ConstBytes left = message.subspan((index - 1) * part_max);
+    const ConstBytes part = left.first(std::min(part_max, left.size()));
+    const std::size_t clear = kDataHeaderSize + part.size();
+    const MutableBytes packet = rest.first(shape_.size(clear));
+    rest = rest.subspan(packet.size());
+    encode(fragment, packet.subspan(shape_.lead));
+    std::memcpy(packet.data() + shape_.lead + kDataHeaderSize, part.data(), part.size());
+    sealed = sealed && seal_data(packet, clear);
+  }
+  if (sealed) {
+    const std::size_t run_bytes =
+        full_packet * std::clamp<std::size_t>(kRunBytesMax / full_packet, 1, kRunSegmentsMax);
+    for (std::size_t offset = 0; offset < piece.size; offset += run_bytes) {
+      RunRef run{piece, 0, static_cast<std::uint32_t>(part_max)};
+      run.piece.offset += static_cast<std::uint32_t>(offset);
+      run.piece.size = static_cast<std::uint32_t>(std::min(run_bytes, piece.size - offset));
+      run.segment_size =
+          static_cast<std::uint32_t>(std::min<std::size_t>(full_packet, run.piece.size));
+      arena_.hold(piece.slab);
+      runs_.push(run, targets_);
+    }
   }
   arena_.release(piece.slab);  // each run holds its own reference now
+  return sealed;
+}
+
+bool Fabric::seal_data(MutableBytes packet, std::size_t clear) {
+  if (keyring_.in_use() == 0)
+    return true;
+  const Instant began = read_stopwatch();
+  if (!keyring_.seal(packet, clear))
+    return false;
+  stats_.tx_seal.add(read_stopwatch() - began);
+  ++stats_.tx_sealed;
+  stats_.tx_seal_overhead += packet.size() - clear;
+  return true;
 }
 
 // Fills `targets_` and lowers `slice` to what all of them carry; false when there is nobody.
@@ -158,70 +208,116 @@ bool Fabric::poll_control(Instant now, Transmit& out) {
   while (!control_.items.empty()) {
     const ControlItem item = control_.items.front();
     Link* link = find_link(item.link);
-    const bool is_ping = item.kind == ControlItem::Kind::kPing ||
-                         item.kind == ControlItem::Kind::kForcedPing ||
-                         item.kind == ControlItem::Kind::kMark;
-    if (link == nullptr || !link->addressable() || (is_ping && !link->enabled())) {
-      if (link != nullptr && item.kind == ControlItem::Kind::kPing)
-        link->ping_queued = false;
-      control_.items.pop();
-      continue;
-    }
-    MutableBytes bytes;
-    const bool is_reply = item.kind == ControlItem::Kind::kMtuReply;
-    const InFlight::Kind kind = is_ping    ? InFlight::Kind::kPing
-                                : is_reply ? InFlight::Kind::kMtuReply
-                                           : InFlight::Kind::kPong;
-    if (!hand_out_control(*link, kind, is_reply ? kMtuHeaderSize : kPingSize, bytes, out))
+    const bool is_ping =
+        item.kind != ControlItem::Kind::kPong && item.kind != ControlItem::Kind::kMtuReply;
+    const bool wanted = link != nullptr && link->addressable() && (!is_ping || link->enabled());
+    const ControlSend result =
+        wanted ? hand_out_control(now, *link, item, out) : ControlSend::kNotSealed;
+    if (result == ControlSend::kNoRoom)
       return false;
-    if (is_reply) {
-      encode(MtuPacket{PacketType::kMtuReply, config_.self, link->ref.link, item.size},
-             kMtuHeaderSize, bytes);
-    } else if (is_ping) {
-      const bool timed = item.kind != ControlItem::Kind::kForcedPing;
-      if (item.kind == ControlItem::Kind::kPing)
-        link->ping_queued = false;
-      if (item.kind == ControlItem::Kind::kMark) {
-        link->window.on_mark(now);
-        reschedule(*link);
-      }
-      encode(PingPacket{PacketType::kPing, config_.self, link->ref.link, stamp_of(now),
-                        timed ? last_seq_ : item.seq, timed},
-             bytes);
-      link->stats.tx_ping.add(bytes.size());
-    } else {
-      encode(PingPacket{PacketType::kPong, config_.self, link->ref.link, item.stamp, item.seq,
-                        item.timed},
-             bytes);
-      link->stats.tx_pong.add(bytes.size());
-    }
+    if (link != nullptr && item.kind == ControlItem::Kind::kPing)
+      link->ping_queued = false;
     control_.items.pop();
-    return true;
+    if (result == ControlSend::kReady)
+      return true;
   }
   return false;
+}
+
+Fabric::ControlSend Fabric::hand_out_control(Instant now, Link& link, const ControlItem& item,
+                                             Transmit& out) {
+  PingPacket packet{.sender = config_.self, .link = link.ref.link};
+  std::size_t slot = keyring_.in_use();
+  if ((item.warming || item.kind == ControlItem::Kind::kWarmingPing) && keyring_.warming() != 0)
+    slot = keyring_.warming();
+  switch (item.kind) {
+    case ControlItem::Kind::kMtuReply:
+      return hand_out_sealed(
+          link, slot, InFlight::Kind::kMtuReply, kMtuHeaderSize, out, [&](MutableBytes bytes) {
+            encode(MtuPacket{PacketType::kMtuReply, config_.self, link.ref.link, item.size},
+                   kMtuHeaderSize, bytes);
+          });
+    case ControlItem::Kind::kPong:
+      packet.type = PacketType::kPong;
+      packet.stamp = item.stamp;
+      packet.seq = item.seq;
+      packet.timed = item.timed;
+      break;
+    case ControlItem::Kind::kPing:
+    case ControlItem::Kind::kWarmingPing:
+    case ControlItem::Kind::kForcedPing:
+    case ControlItem::Kind::kMark:
+      packet.timed = item.kind != ControlItem::Kind::kForcedPing;
+      packet.seq = packet.timed ? last_seq_ : item.seq;
+      packet.stamp = stamp_of(now);
+      if (keyring_.challenges()) {
+        const auto token =
+            link.challenges.issue(now, keyring_.era(link.ref.host), keyring_.random());
+        if (!token)
+          return ControlSend::kNotSealed;
+        packet.stamp = *token;
+      }
+      break;
+  }
+  const bool is_pong = packet.type == PacketType::kPong;
+  const auto kind = is_pong ? InFlight::Kind::kPong : InFlight::Kind::kPing;
+  const ControlSend result = hand_out_sealed(link, slot, kind, kPingSize, out,
+                                             [&](MutableBytes bytes) { encode(packet, bytes); });
+  if (result == ControlSend::kReady && item.kind == ControlItem::Kind::kMark) {
+    link.window.on_mark(now);
+    reschedule(link);
+  }
+  if (result == ControlSend::kReady)
+    (is_pong ? link.stats.tx_pong : link.stats.tx_ping).add(out.bytes.size());
+  return result;
 }
 
 bool Fabric::poll_probe(Transmit& out) {
   while (!control_.probes.empty()) {
     Link* link = find_link(control_.probes.front());
-    if (link == nullptr || link->mtu.phase() == MtuSearch::Phase::kIdle || !link->addressable()) {
-      if (link != nullptr)
-        link->probe_queued = false;
-      control_.probes.pop();
-      continue;
+    ControlSend result = ControlSend::kNotSealed;
+    if (link != nullptr && link->mtu.phase() != MtuSearch::Phase::kIdle && link->addressable()) {
+      const std::uint32_t size = link->mtu.candidate();
+      const std::size_t clear = link->mtu.slice(size) + kReservedHeaderSize;
+      result = hand_out_sealed(*link, keyring_.in_use(), InFlight::Kind::kMtuProbe, clear, out,
+                               [&](MutableBytes bytes) {
+                                 encode(MtuPacket{PacketType::kMtuProbe, config_.self,
+                                                  link->ref.link, probe_size_field(size)},
+                                        clear, bytes);
+                               });
     }
-    const std::uint32_t size = link->mtu.candidate();
-    const std::size_t clear = link->mtu.slice(size) + kReservedHeaderSize;
-    MutableBytes bytes;
-    if (!hand_out_control(*link, InFlight::Kind::kMtuProbe, clear, bytes, out))
+    if (result == ControlSend::kNoRoom)
       return false;
-    encode(MtuPacket{PacketType::kMtuProbe, config_.self, link->ref.link, probe_size_field(size)},
-           clear, bytes);
-    link->probe_queued = false;
+    if (link != nullptr)
+      link->probe_queued = false;
     control_.probes.pop();
-    return true;
+    if (result == ControlSend::kReady)
+      return true;
   }
   return false;
+}
+
+// Encodes, seals and hands out one control packet of `clear` bytes.
+template <typename Encode>
+Fabric::ControlSend Fabric::hand_out_sealed(Link& link, std::size_t slot, InFlight::Kind kind,
+                                            std::size_t clear, Transmit& out,
+                                            Encode&& encode_into) {
+  const SealShape shape = keyring_.shape(slot);
+  const std::size_t size = shape.size(clear);
+  const auto piece = arena_.allocate(TransmitArena::Use::kControl, size);
+  if (!piece)
+    return ControlSend::kNoRoom;
+  const MutableBytes bytes = arena_.bytes(*piece);
+  encode_into(bytes.subspan(shape.lead, clear));
+  if (!keyring_.seal(slot, bytes, clear)) {
+    arena_.release(piece->slab);
+    drops_.add(Drop::kSealFailed);
+    return ControlSend::kNotSealed;
+  }
+  if (slot != 0)
+    ++stats_.tx_sealed;
+  hand_out(link, kind, {*piece, static_cast<std::uint32_t>(size), 0}, false, out);
+  return ControlSend::kReady;
 }
 
 bool Fabric::poll_data(Transmit& out) {
@@ -242,7 +338,8 @@ bool Fabric::poll_data(Transmit& out) {
       arena_.release(item.run.piece.slab);
       continue;
     }
-    return hand_out(*link, InFlight::Kind::kData, item.run, rerouted, out);
+    hand_out(*link, InFlight::Kind::kData, item.run, rerouted, out);
+    return true;
   }
   return false;
 }
@@ -262,7 +359,7 @@ Link* Fabric::alternative(const LinkRef& ref, const RunRef& run) const {
   return nullptr;
 }
 
-bool Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted,
+void Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted,
                       Transmit& out) {
   const bool is_data = kind == InFlight::Kind::kData;
   out.kind = is_data                             ? Transmit::Kind::kData
@@ -278,17 +375,6 @@ bool Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool r
     if (link.window.on_data(out.bytes.size(), out.segments()))
       queue_control({.kind = ControlItem::Kind::kMark, .link = link.ref});
   }
-  return true;
-}
-
-bool Fabric::hand_out_control(Link& link, InFlight::Kind kind, std::size_t clear_size,
-                              MutableBytes& bytes, Transmit& out) {
-  const std::size_t size = envelope_.size(clear_size);
-  const auto piece = arena_.allocate(TransmitArena::Use::kControl, size);
-  if (!piece)
-    return false;
-  bytes = arena_.bytes(*piece);
-  return hand_out(link, kind, {*piece, static_cast<std::uint32_t>(size), 0}, false, out);
 }
 
 void Fabric::on_transmit_done(Instant now, TransmitId id, const TransmitResult& result) {

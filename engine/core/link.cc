@@ -24,9 +24,13 @@ Link::Link(const LinkRef& link_ref, const LinkConfig& link_config, const Envelop
     slice = 65535;
     return;
   }
-  mtu.configure(envelope, config.local.family);
   mtu.set_interval(Instant{}, mtu_interval);
   window.set_limit(config.receive_buffer / 2);
+  set_envelope(envelope);
+}
+
+void Link::set_envelope(const Envelope& envelope) {
+  mtu.configure(envelope, config.local.family);
   slice = static_cast<std::uint32_t>(
       config.dynamic ? floor_slice(envelope) : default_slice(envelope, config.remote.family));
 }

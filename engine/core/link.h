@@ -25,6 +25,7 @@
 #include "engine/core/mtu_search.h"
 #include "engine/core/send_window.h"
 #include "engine/core/stats.h"
+#include "engine/crypto/challenge.h"
 
 namespace ringknet {
 
@@ -51,6 +52,7 @@ class Link : public DeadlineNode {
   MtuSearch mtu;
   SendWindow window;
   AccessList access;          // dynamic links only
+  Challenges challenges;      // PINGs that carry a challenge instead of our clock
   std::uint32_t slice = 0;    // largest message slice per packet at present
   bool learned = false;       // dynamic: config.remote is known and in use
   bool ping_queued = false;   // a PING waits to be polled
@@ -70,6 +72,8 @@ class Link : public DeadlineNode {
   Duration slack() const { return 4 * latency_.mean() + std::chrono::milliseconds(10); }
 
   void set_enabled(Instant now, bool enabled);
+  // The sizes of the key in use changed: what was found out about MTUs is void.
+  void set_envelope(const Envelope& envelope);
   void set_timers(Instant now, const PingTimers& new_timers);
   // PINGs start (or go on) now: the link was enabled, or its peer's address was learned.
   void wake(Instant now);

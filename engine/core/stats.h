@@ -4,6 +4,7 @@
 // headers; received bytes are counted after decryption, sent ones as they go out.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -55,6 +56,44 @@ struct LinkStats {
   Duration latency_mean{};
   std::uint32_t latency_samples = 0;
   EventTimes ups, downs;
+};
+
+// Durations of one kind of work; nothing is known of them without a Stopwatch.
+struct WorkTime {
+  Duration min = Duration::max();
+  Duration max{};
+  Duration total{};
+  std::uint64_t count = 0;
+
+  void add(Duration elapsed) {
+    min = std::min(min, elapsed);
+    max = std::max(max, elapsed);
+    total += elapsed;
+    ++count;
+  }
+  Duration mean() const {
+    return count == 0 ? Duration{} : total / static_cast<std::int64_t>(count);
+  }
+};
+
+// What happened to messages and packets of the whole handle.
+struct HandleStats {
+  std::uint64_t tx_uncompressed = 0;     // sent as they are while a compressor is set
+  std::uint64_t tx_compressed = 0;       // messages the compressor ran on, whether it helped or not
+  std::uint64_t tx_compressed_from = 0;  // bytes before
+  std::uint64_t tx_compressed_to = 0;    // bytes after
+  std::uint64_t tx_compress_skipped =
+      0;  // of tx_uncompressed: not tried, as trying was in vain lately
+  WorkTime tx_compress;
+  std::uint64_t rx_compressed = 0;
+  std::uint64_t rx_compressed_to = 0;    // bytes after decompression
+  std::uint64_t rx_compressed_from = 0;  // bytes before
+  WorkTime rx_compress;
+  std::uint64_t tx_sealed = 0;         // every kind of packet
+  std::uint64_t tx_seal_overhead = 0;  // of data packets
+  WorkTime tx_seal;                    // of data packets
+  std::uint64_t rx_opened = 0;         // data packets
+  WorkTime rx_open;                    // of data packets
 };
 
 }  // namespace ringknet

@@ -60,11 +60,14 @@ struct Engine::Impl::SyncCall final : Call {
   Error result = Error::kNone;
 };
 
-Engine::Impl::Impl(Engine& engine, const Options& options, EngineClient& client)
+Engine::Impl::Impl(Engine& engine, Options options, EngineClient& client)
     : engine_(engine),
-      options_(options),
+      privileged_(options.privileged),
       client_(client),
-      fabric_(Fabric::Config{.self = options.self}),
+      fabric_(Fabric::Config{.self = options.self,
+                             .random = options.random,
+                             .stopwatch = &stopwatch_,
+                             .decompressors = std::move(options.decompressors)}),
       receiver_(ring_, sockets_, *this),
       sender_(ring_, sockets_, *this),
       reader_(ring_, datafds_, *this),
@@ -150,10 +153,10 @@ void Engine::Impl::pump_sync() {
   sync_calls_ = still_waiting;
 }
 
-Engine::Created Engine::create(const Options& options, EngineClient& client) {
+Engine::Created Engine::create(Options options, EngineClient& client) {
   try {
     std::unique_ptr<Engine> engine(new Engine);
-    auto impl = std::make_unique<Impl>(*engine, options, client);
+    auto impl = std::make_unique<Impl>(*engine, std::move(options), client);
     const Ring::Failure failure = impl->start();
     if (failure.error != 0)
       return {nullptr, failure.error, failure.cause};
@@ -185,6 +188,9 @@ Error Engine::send_sync(Channel channel, ConstBytes message) {
 }
 Fabric& Engine::fabric() {
   return impl_->fabric();
+}
+void Engine::set_dscp(std::uint8_t dscp) {
+  impl_->set_dscp(dscp);
 }
 Instant Engine::now() const {
   return impl_->now();

@@ -9,6 +9,7 @@
 // client what happened, submit and wait until the next deadline.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -81,6 +82,8 @@ class Engine {
   struct Options {
     HostId self{};
     bool privileged = false;  // force socket buffer sizes; failing that is an error (ENAMETOOLONG)
+    RandomSource* random = nullptr;  // for encryption; outlives the engine, used on its thread only
+    std::array<std::unique_ptr<Decompressor>, kCompressIds> decompressors{};  // by wire id
   };
   struct Created {
     std::unique_ptr<Engine> engine;  // null on failure
@@ -89,7 +92,7 @@ class Engine {
   };
 
   // Starts the thread and returns once its ring is proven to work. Milliseconds.
-  static Created create(const Options& options, EngineClient& client);
+  static Created create(Options options, EngineClient& client);
   // Stops the thread, waits for it and releases everything; user-supplied datafds are left open.
   // Must not be called on the engine thread.
   ~Engine();
@@ -141,6 +144,8 @@ class Engine {
   // in here).
   EngineStatus link_configure(HostId host, LinkId link, LinkConfig config);
   EngineStatus link_clear(HostId host, LinkId link);
+  // The DSCP (0..63) of high-priority links configured from now on; 0 for the default, low delay.
+  void set_dscp(std::uint8_t dscp);
 
   // Adds a datafd. `fd` < 1: a connected pair of SOCK_SEQPACKET sockets is made, and its
   // application end returned; else the given descriptor is made non-blocking and close-on-exec and

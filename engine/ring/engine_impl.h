@@ -28,12 +28,18 @@
 
 namespace ringknet {
 
+// Reads the clock whenever it is asked, for the fabric's statistics.
+class MonotonicStopwatch final : public Stopwatch {
+ public:
+  Instant read() override;
+};
+
 class Engine::Impl final : private UdpReceiver::Owner,
                            private UdpSender::Owner,
                            private DatafdReader::Owner,
                            private DatafdWriter::Owner {
  public:
-  Impl(Engine& engine, const Options& options, EngineClient& client);
+  Impl(Engine& engine, Options options, EngineClient& client);
 
   // engine.cc
   Ring::Failure start();
@@ -50,6 +56,7 @@ class Engine::Impl final : private UdpReceiver::Owner,
   void datafd_remove(Channel channel);
   Datafd datafd(Channel channel) const;
 
+  void set_dscp(std::uint8_t dscp) { dscp_ = dscp; }
   Fabric& fabric() { return fabric_; }
   Instant now() const { return now_; }
 
@@ -116,7 +123,9 @@ class Engine::Impl final : private UdpReceiver::Owner,
   void release_socket(SocketId id);
 
   Engine& engine_;
-  const Options options_;
+  const bool privileged_;
+  std::uint8_t dscp_ = 0;
+  MonotonicStopwatch stopwatch_;
   EngineClient& client_;
   Fabric fabric_;
   CallQueue calls_;

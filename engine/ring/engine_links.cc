@@ -14,11 +14,13 @@ EngineStatus Engine::Impl::link_configure(HostId host, LinkId link, LinkConfig c
   const bool has_socket = config.transport != Transport::kLoopback;
   if (has_socket) {
     const UdpSocketTable::Acquired acquired =
-        sockets_.acquire(config.local, config.flags, options_.privileged);
+        sockets_.acquire(config.local, config.flags, privileged_);
     if (acquired.socket == nullptr)
       return {.system = acquired.error};
     config.socket = acquired.socket->id;
     config.receive_buffer = acquired.socket->buffer_granted;
+    if (acquired.created && dscp_ != 0 && (config.flags & kLinkFlagHighPriority) != 0)
+      acquired.socket->mark(dscp_);
     if (acquired.created && acquired.socket->buffer_granted < kSocketBufferSize) {
       report({.kind = Trouble::Kind::kSocketBuffer, .size = acquired.socket->buffer_granted});
     }
@@ -49,7 +51,7 @@ void Engine::Impl::release_socket(SocketId id) {
 
 EngineStatus Engine::Impl::datafd_add(int fd, Channel channel, int& application_fd) {
   ringknet::Datafd::Opened opened =
-      fd < 1 ? ringknet::Datafd::make_pair(options_.privileged) : ringknet::Datafd::adopt(fd);
+      fd < 1 ? ringknet::Datafd::make_pair(privileged_) : ringknet::Datafd::adopt(fd);
   if (!opened.datafd)
     return {.system = opened.error};
   if (opened.datafd->owned() && opened.buffer_granted < kSocketBufferSize) {

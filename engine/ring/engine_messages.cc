@@ -71,12 +71,12 @@ Drop Engine::Impl::find_reader(const Delivery& delivery, Channel& channel) {
   HostList hosts(*this);
   std::size_t count = 0;
   auto wanted = static_cast<std::int8_t>(raw(channel));
-  const int verdict = client_.filter(Direction::kRx, delivery.bytes, options_.self, delivery.from,
+  const int verdict = client_.filter(Direction::kRx, delivery.bytes, fabric_.self(), delivery.from,
                                      wanted, hosts.data(), count);
   if (verdict < 0 || (verdict == 0 && count > kHostCount))
     return Drop::kFilter;
   if (verdict == 0 &&
-      std::ranges::find(hosts.first(count), options_.self) == hosts.first(count).end()) {
+      std::ranges::find(hosts.first(count), fabric_.self()) == hosts.first(count).end()) {
     return Drop::kFilter;
   }
   if (wanted < 0 || static_cast<std::size_t>(wanted) >= kChannelCount)
@@ -125,7 +125,7 @@ Error Engine::Impl::forward(Channel channel, ConstBytes message, bool sync) {
     hosts.emplace(*this);
     std::size_t count = 0;
     auto wanted = static_cast<std::int8_t>(raw(channel));
-    const int verdict = client_.filter(Direction::kTx, message, options_.self, options_.self,
+    const int verdict = client_.filter(Direction::kTx, message, fabric_.self(), fabric_.self(),
                                        wanted, hosts->data(), count);
     if (verdict < 0)
       return Error::kFilterFailed;

@@ -66,14 +66,18 @@ UdpSocket::Opened UdpSocket::open(const Address& local, std::uint64_t flags, boo
   return opened;
 }
 
+bool UdpSocket::set_traffic_class(int value) const {
+  return local_.family == Address::Family::kIpv6
+             ? set(descriptor_, IPPROTO_IPV6, IPV6_TCLASS, value)
+             : set(descriptor_, IPPROTO_IP, IP_TOS, value);
+}
+
 int UdpSocket::set_options(std::uint64_t flags) const {
   const bool v6 = local_.family == Address::Family::kIpv6;
   if ((flags & kLinkFlagHighPriority) != 0) {
     if (!set(descriptor_, SOL_SOCKET, SO_PRIORITY, kPriority))
       return errno;
-    const bool marked = v6 ? set(descriptor_, IPPROTO_IPV6, IPV6_TCLASS, kLowDelay)
-                           : set(descriptor_, IPPROTO_IP, IP_TOS, kLowDelay);
-    if (!marked)
+    if (!set_traffic_class(kLowDelay))
       return errno;
   }
   if (v6) {

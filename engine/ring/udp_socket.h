@@ -44,6 +44,8 @@ class UdpSocket {
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
 
+  // Another DSCP (0..63) than that of low delay, for a socket of high priority.
+  void mark(std::uint8_t dscp) { set_traffic_class(dscp << 2); }
   int descriptor() const { return descriptor_; }
   // The address is free for others afterwards, provided that no operation holds the descriptor.
   void close();
@@ -103,6 +105,7 @@ class UdpSocket {
   Op op(OpKind kind) const { return {kind, static_cast<std::uint16_t>(raw(id)), generation}; }
   UdpSocket(int descriptor, const Address& local) : descriptor_(descriptor), local_(local) {}
   int set_options(std::uint64_t flags) const;
+  bool set_traffic_class(int value) const;
   bool next_error(QueuedError& out) const;
 
   int descriptor_;

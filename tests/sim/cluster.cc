@@ -238,7 +238,7 @@ void Cluster::start(std::size_t index, bool reboot) {
     node.clock = kBooted - now_.time_since_epoch();
   Fabric::Config config;
   config.self = host_of(index);
-  node.fabric = std::make_unique<Fabric>(config);
+  node.fabric = std::make_unique<Fabric>(std::move(config));
   ++node.incarnation;
   node.sends = 0;
   node.wake = kNever;

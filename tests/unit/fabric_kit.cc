@@ -56,9 +56,12 @@ Cluster::Cluster(const Settings& settings) : settings_(settings) {
 void Cluster::make_node(unsigned id) {
   nodes_[id - 1] =
       std::make_unique<Node>(Fabric::Config{.self = host_id(id),
+                                            .random = settings_.random,
                                             .transmit_slabs = settings_.transmit_slabs,
                                             .message_buffers = settings_.message_buffers});
   Fabric& made = fabric(id);
+  if (settings_.equip)
+    settings_.equip(id, made);
   for (unsigned other = 1; other <= settings_.nodes; ++other) {
     if (other == id)
       continue;

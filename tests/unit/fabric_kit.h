@@ -90,7 +90,7 @@ struct Happened {
 };
 
 struct Node {
-  explicit Node(const Fabric::Config& config) : fabric(config), inspect(fabric) {}
+  explicit Node(Fabric::Config config) : fabric(std::move(config)), inspect(fabric) {}
 
   Fabric fabric;
   FabricInspector inspect;
@@ -119,6 +119,9 @@ class Cluster {
     bool enabled = true;
     std::size_t transmit_slabs = 48;
     std::size_t message_buffers = 1024;
+    RandomSource* random = nullptr;  // of all nodes
+    // Called for every node that is made, before it has hosts.
+    std::function<void(unsigned id, Fabric& fabric)> equip = {};
   };
 
   explicit Cluster(const Settings& settings);
