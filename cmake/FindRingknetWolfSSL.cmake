@@ -5,6 +5,8 @@
 #
 #   RINGKNET_WOLFSSL_ROOT         where tools/fetch-wolfssl put it; empty: take the system's
 #   RINGKNET_WOLFSSL_ACCELERATED  set here: whether it was configured for crypto instructions
+#   RINGKNET_WOLFSSL_OBJECTS      set here: its object files, if it is ours alone; else empty, and then
+#   RINGKNET_WOLFSSL_PC           is its pkg-config name
 
 set(RINGKNET_WOLFSSL_ROOT "${PROJECT_SOURCE_DIR}/build/deps/wolfssl" CACHE PATH "prefix of the wolfSSL to use first")
 
@@ -48,4 +50,17 @@ if(RingknetWolfSSL_FOUND AND NOT TARGET knet_dep_wolfssl)
   add_library(knet_dep_wolfssl INTERFACE)
   target_include_directories(knet_dep_wolfssl SYSTEM INTERFACE "${wolfssl_include}")
   target_link_libraries(knet_dep_wolfssl INTERFACE "${wolfssl_link}")
+  set(RINGKNET_WOLFSSL_OBJECTS "" CACHE INTERNAL "")
+  set(RINGKNET_WOLFSSL_PC "" CACHE INTERNAL "")
+  if(wolfssl_link MATCHES "[.]a$")
+    set(wolfssl_objects "${PROJECT_BINARY_DIR}/wolfssl-objects")
+    file(REMOVE_RECURSE "${wolfssl_objects}")
+    file(MAKE_DIRECTORY "${wolfssl_objects}")
+    execute_process(COMMAND "${CMAKE_AR}" x "${wolfssl_link}" WORKING_DIRECTORY "${wolfssl_objects}"
+      COMMAND_ERROR_IS_FATAL ANY)
+    file(GLOB wolfssl_objects "${wolfssl_objects}/*.o")
+    set(RINGKNET_WOLFSSL_OBJECTS "${wolfssl_objects}" CACHE INTERNAL "")
+  else()
+    set(RINGKNET_WOLFSSL_PC wolfssl CACHE INTERNAL "")
+  endif()
 endif()

@@ -27,8 +27,9 @@ class SendWindow {
   static constexpr std::size_t kSizeMax = std::size_t{2} * 1024 * 1024;
   static constexpr std::size_t kSizeMin = std::size_t{64} * 1024;
 
-  // Twice or more of what a quarter of a window takes a receiver that was just woken up.
-  static constexpr Duration kPatience = std::chrono::milliseconds(20);
+  // Far more than a quarter of a window takes a receiver that was just woken up, and more than it
+  // waits for a processor on a machine with too much to do.
+  static constexpr Duration kPatience = std::chrono::milliseconds(50);
 
   // The peer's socket is taken to be like ours: never more than `limit` bytes.
   void set_limit(std::size_t limit);
