@@ -48,7 +48,8 @@
  * private pointers of callbacks, which it never follows. Every const char * it returns points to a
  * constant that lives as long as the library is loaded.
  *
- * FORK. A handle belongs to the process that made it; a forked child must neither use nor free it.
+ * FORK. A handle belongs to the process that made it. In a forked child every call with it says
+ * EINVAL; the child may make handles of its own.
  */
 /* NOLINTBEGIN(modernize-*,bugprone-reserved-identifier): it is C as well */
 #ifndef __LIBKNET_H__

@@ -21,6 +21,12 @@ class Pins {
     }
   }
 
+  // In a forked child: those inside were threads of the parent.
+  void forget() {
+    count_.store(0);
+    waiting_.store(false);
+  }
+
   // Returns once nobody is inside. Later entries find nothing and leave at once, so it comes to an
   // end. Must not be called from inside.
   void wait_until_empty() {

@@ -3,6 +3,8 @@
 // The walk through the slots. Why it is safe without a lock is said at each step.
 #include "api/registry.h"
 
+#include <pthread.h>
+
 #include <memory>
 
 namespace ringknet {
@@ -18,6 +20,8 @@ HandleRegistry::Slot* HandleRegistry::claim_free(Block& block, Handle& handle) {
 }
 
 void HandleRegistry::add(Handle& handle) {
+  [[maybe_unused]] static const int once =
+      pthread_atfork(nullptr, nullptr, [] { registry().forget_all(); });
   Block* block = &first_;
   while (claim_free(*block, handle) == nullptr) {
     Block* next = block->next.load();
@@ -29,6 +33,15 @@ void HandleRegistry::add(Handle& handle) {
       }
     }
     block = next;
+  }
+}
+
+void HandleRegistry::forget_all() {
+  for (Block* block = &first_; block != nullptr; block = block->next.load()) {
+    for (Slot& slot : block->slots) {
+      slot.handle.store(nullptr);
+      slot.pins.forget();
+    }
   }
 }
 

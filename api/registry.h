@@ -57,6 +57,10 @@ class HandleRegistry {
   // Makes the handle known. Throws std::bad_alloc.
   void add(Handle& handle);
 
+  // In a forked child, where no handle has an engine: there are none any more. What they held stays
+  // the parent's.
+  void forget_all();
+
   // `candidate` may be any value at all.
   Pin pin(const void* candidate);
 

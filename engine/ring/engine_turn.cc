@@ -50,7 +50,7 @@ Ring::Failure Engine::Impl::open() {
   if (error == 0)
     error = reader_.open();
   if (error != 0)
-    return {error, "this kernel's io_uring takes no receive buffers: Linux 6.1 is needed"};
+    return Ring::failure(error);
   arm_wake();
   return {};
 }

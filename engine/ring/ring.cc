@@ -59,7 +59,7 @@ Ring::Failure Ring::open() {
       break;
   }
   if (result < 0)
-    return {-result, cause_of(-result)};
+    return failure(-result);
   memory_order_of_rings.fetch_add(1, std::memory_order_acquire);
   open_ = true;
   // The wait with a timeout must not cost a submission of its own, and overflowing completions must
@@ -86,6 +86,10 @@ Ring::Failure Ring::give_up(int error) {
   memory_order_of_rings.fetch_sub(1, std::memory_order_release);
   io_uring_queue_exit(&ring_);
   open_ = false;
+  return failure(error);
+}
+
+Ring::Failure Ring::failure(int error) {
   return {error, cause_of(error)};
 }
 

@@ -39,6 +39,8 @@ class Ring {
     int error = 0;  // errno, 0 when all is well
     const char* cause = "";
   };
+  // What an errno of an io_uring call means to people.
+  static Failure failure(int error);
 
   Ring() = default;
   ~Ring() { close(); }
