@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "engine/compress/codecs/codecs.h"
 #include "engine/wire/packet.h"
 #include "fuzz/input.h"
 #include "fuzz/operations.h"
@@ -276,6 +277,31 @@ bool write_fabric(const std::filesystem::path& root) {
   return corpus.good();
 }
 
+// A block that every model of this build packed, for large and for small room.
+bool write_decompress(const std::filesystem::path& root) {
+  Corpus corpus(root, "decompress_fuzz");
+  std::vector<std::byte> text(900);
+  for (std::size_t i = 0; i < text.size(); ++i)
+    text[i] = static_cast<std::byte>('a' + i * i % 11);
+  std::vector<std::byte> packed(compress_bound(text.size()));
+  const auto models = codec_models();
+  for (std::size_t index = 0; index < models.size(); ++index) {
+    const auto compressor = models[index].compressor(models[index].default_level);
+    const std::size_t size = compressor->compress(text, packed);
+    for (const std::size_t large : {0, 1}) {
+      // The harness takes the first byte modulo the number of models; 128 and more is large room.
+      std::size_t first = index;
+      while (large == 1 && first < 128)
+        first += models.size();
+      Output input;
+      input.u8(static_cast<unsigned>(first)).bytes(ConstBytes(packed).first(size));
+      corpus.add((std::string(models[index].name) + (large == 1 ? "_large" : "_small")).c_str(),
+                 input);
+    }
+  }
+  return corpus.good();
+}
+
 }  // namespace
 }  // namespace ringknet::fuzz
 
@@ -287,7 +313,7 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path root(argv[1]);
   const bool written = write_packets(root) && write_reassembly(root) && write_window(root) &&
-                       write_links(root) && write_fabric(root);
+                       write_links(root) && write_fabric(root) && write_decompress(root);
   if (!written)
     std::fputs("could not write the corpora\n", stderr);
   return written ? 0 : 1;

@@ -54,11 +54,13 @@ Cluster::Cluster(const Settings& settings) : settings_(settings) {
 }
 
 void Cluster::make_node(unsigned id) {
-  nodes_[id - 1] =
-      std::make_unique<Node>(Fabric::Config{.self = host_id(id),
-                                            .random = settings_.random,
-                                            .transmit_slabs = settings_.transmit_slabs,
-                                            .message_buffers = settings_.message_buffers});
+  Fabric::Config config{.self = host_id(id),
+                        .random = settings_.random,
+                        .transmit_slabs = settings_.transmit_slabs,
+                        .message_buffers = settings_.message_buffers};
+  if (settings_.prepare)
+    settings_.prepare(config);
+  nodes_[id - 1] = std::make_unique<Node>(std::move(config));
   Fabric& made = fabric(id);
   if (settings_.equip)
     settings_.equip(id, made);

@@ -120,6 +120,7 @@ class Cluster {
     std::size_t transmit_slabs = 48;
     std::size_t message_buffers = 1024;
     RandomSource* random = nullptr;  // of all nodes
+    std::function<void(Fabric::Config& config)> prepare = {};
     // Called for every node that is made, before it has hosts.
     std::function<void(unsigned id, Fabric& fabric)> equip = {};
   };
