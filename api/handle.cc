@@ -35,6 +35,29 @@ const char* reason_text(Event::Reason reason) {
   return "no reason given";
 }
 
+// What people should look at, where the errno alone would mislead them.
+const char* likely_cause(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return " (a firewall on this machine refuses it)";
+    case ENOBUFS:
+    case ENOMEM:
+      return " (the device's queue is full, or its other end takes shorter packets only)";
+    case EMSGSIZE:
+      return " (longer than the device's MTU)";
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+      return " (no route, or no neighbour answers)";
+    case EINVAL:
+    case EADDRNOTAVAIL:
+    case ENODEV:
+      return " (the local address is gone)";
+    default:
+      return "";
+  }
+}
+
 // The identity of a link in every record about it.
 struct LinkName {
   unsigned host;
@@ -187,9 +210,12 @@ void Handle::on_trouble(const Trouble& trouble) {
   switch (trouble.kind) {
     case Trouble::Kind::kSend: {
       const AddressText to = to_text(trouble.to);
-      return log_.write_limited(limit, now, KNET_SUB_TRANSP_UDP, KNET_LOG_DEBUG,
-                                "cannot send to {} port {}: {}", to.host.data(), to.port.data(),
-                                std::strerror(trouble.error));
+      const auto link = engine_->fabric().link_to(trouble.to);
+      return log_.write_limited(limit, now, KNET_SUB_TRANSP_UDP, KNET_LOG_WARN,
+                                "host {} link {}: cannot send to {} port {}: {}{}",
+                                link ? raw(link->host) : 0u, link ? raw(link->link) : 0u,
+                                to.host.data(), to.port.data(), std::strerror(trouble.error),
+                                likely_cause(trouble.error));
     }
     case Trouble::Kind::kReceive:
       return log_.write_limited(limit, now, KNET_SUB_TRANSP_UDP, KNET_LOG_WARN,
@@ -214,6 +240,32 @@ void Handle::on_trouble(const Trouble& trouble) {
                                 "segmentation offload is off for a socket: {}",
                                 std::strerror(trouble.error));
   }
+}
+
+// Nothing that a stranger sends may fill the log: one record per call, and the engine calls seldom.
+void Handle::on_drops(const DropCounters& counters) {
+  const auto news = [&](Drop reason) { return counters[reason] - drops_logged_[reason]; };
+  if (log_.wants(KNET_SUB_RX, KNET_LOG_DEBUG)) {
+    fmt::memory_buffer reasons;
+    for (std::size_t i = 0; i < kDropCount; ++i) {
+      const auto reason = static_cast<Drop>(i);
+      // The second copies of ACTIVE messages are nothing to talk about.
+      if (news(reason) == 0 || reason == Drop::kDuplicate || reason == Drop::kSealReplay)
+        continue;
+      fmt::format_to(std::back_inserter(reasons), "{}{} {}", reasons.size() == 0 ? "" : ", ",
+                     news(reason), name(reason));
+    }
+    if (reasons.size() != 0) {
+      log_.write(KNET_SUB_RX, KNET_LOG_DEBUG, "dropped packets: {}",
+                 std::string_view(reasons.data(), reasons.size()));
+    }
+  }
+  if (const auto unreadable = news(Drop::kSealMac) + news(Drop::kClearRefused); unreadable != 0) {
+    log_.write_limited(unreadable_limit_, engine_->now(), KNET_SUB_CRYPTO, KNET_LOG_WARN,
+                       "{} packets could not be decrypted: some node uses another key or none",
+                       unreadable);
+  }
+  drops_logged_ = counters;
 }
 
 }  // namespace ringknet

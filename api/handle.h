@@ -87,6 +87,7 @@ class Handle final : public EngineClient {
                  int errno_value) override;
   void on_event(const Event& event) override;
   void on_trouble(const Trouble& trouble) override;
+  void on_drops(const DropCounters& counters) override;
 
  private:
   static constexpr std::size_t kTroubleKinds = 7;
@@ -107,6 +108,8 @@ class Handle final : public EngineClient {
   Callback<MtuNotify> mtu_notify_;
   Callback<HostStatusNotify> host_status_notify_;
   std::array<LogLimit, kTroubleKinds> trouble_limits_;
+  LogLimit unreadable_limit_;
+  DropCounters drops_logged_;
   std::bitset<kHostCount> seen_;  // scratch of keep_each_once, empty between calls
   bool closing_ = false;
 

@@ -175,6 +175,8 @@ class Fabric {
   Result<> link_set_timers(Instant now, HostId host, LinkId link, const PingTimers& timers);
   Result<> link_set_pong_count(HostId host, LinkId link, std::uint8_t count);
   Result<> link_set_priority(Instant now, HostId host, LinkId link, std::uint8_t priority);
+  // A link whose packets go to this address.
+  std::optional<LinkRef> link_to(const Address& remote) const;
   Result<LinkStatus> link_status(HostId host, LinkId link) const;
   // Ascending ids of configured links; `count` entries of `out` are written.
   Result<std::size_t> link_list(HostId host, std::span<LinkId, kLinksPerHost> out) const;

@@ -213,6 +213,15 @@ Result<> Fabric::link_set_priority(Instant now, HostId host_id, LinkId link_id,
   return {};
 }
 
+std::optional<LinkRef> Fabric::link_to(const Address& remote) const {
+  std::optional<LinkRef> found;
+  hosts_.for_each_link([&](const Host&, const Link& link) {
+    if (!link.loopback() && link.config.remote.same_endpoint(remote))
+      found = link.ref;
+  });
+  return found;
+}
+
 Result<LinkStatus> Fabric::link_status(HostId host_id, LinkId link_id) const {
   const auto found = configured(host_id, link_id);
   if (!found)

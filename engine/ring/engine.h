@@ -68,6 +68,8 @@ class EngineClient {
 
   virtual void on_event(const Event& event) = 0;
   virtual void on_trouble(const Trouble& trouble) = 0;
+  // Packets were dropped since the last time, which was seconds ago at least.
+  virtual void on_drops(const DropCounters& counters) = 0;
 };
 
 // How an engine call ended: fine, one of the fabric's errors, or an errno of the system.

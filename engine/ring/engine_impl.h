@@ -161,6 +161,8 @@ class Engine::Impl final : private UdpReceiver::Owner,
   std::vector<Notice> notices_;
   std::vector<Notice> notices_told_;
   BoundedQueue<Trouble> troubles_;
+  std::uint64_t drops_told_ = 0;
+  Instant drops_due_{};  // not before this are drops told again
 };
 
 }  // namespace ringknet

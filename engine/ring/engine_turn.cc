@@ -22,6 +22,9 @@ constexpr int kCatchUpRounds = 256;
 // Per turn, so that a client that causes what it is told of cannot keep the loop from turning.
 constexpr int kEventsPerTurn = 1024;
 
+// How often the client hears of dropped packets, at most.
+constexpr Duration kDropsEvery = std::chrono::seconds(5);
+
 Instant clock_now() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -205,6 +208,11 @@ void Engine::Impl::tell_client() {
     const Trouble trouble = troubles_.front();
     troubles_.pop();
     client_.on_trouble(trouble);
+  }
+  if (now_ >= drops_due_ && fabric_.drops().total() != drops_told_) {
+    drops_told_ = fabric_.drops().total();
+    drops_due_ = now_ + kDropsEvery;
+    client_.on_drops(fabric_.drops());
   }
   unfinished_ = unfinished_ || budget <= 0 || !notices_.empty() || !troubles_.empty();
 }

@@ -2,10 +2,15 @@
 //
 // The log: levels, whole records, and that nobody waits for a reader.
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 
 #include "tests/api/support.h"
@@ -152,4 +157,87 @@ TEST_CASE("SCTP is refused with a word to the log") {
   REQUIRE(records.size() == 1);
   CHECK(records[0].subsystem == KNET_SUB_TRANSP_SCTP);
   CHECK(records[0].msglevel == KNET_LOG_ERR);
+}
+
+TEST_CASE("a flood of packets that mean nothing is told in few records") {
+  if (on_peer()) {
+    return;  // it writes one for each
+  }
+  const Pipe pipe(O_NONBLOCK);
+  Node node(1, pipe.writer());
+  sockaddr_storage own{};
+  sockaddr_storage other{};
+  const uint16_t port = knet_test::free_port();
+  REQUIRE_OK(knet_strtoaddr("127.0.0.1", std::to_string(port).c_str(), &own, sizeof(own)));
+  REQUIRE_OK(knet_strtoaddr("127.0.0.2", "5405", &other, sizeof(other)));
+  REQUIRE_OK(knet_host_add(node, 2));
+  REQUIRE_OK(knet_link_set_config(node, 2, 0, KNET_TRANSPORT_UDP, &own, &other, 0));
+  drain(pipe.reader());
+  const int stranger = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  for (int i = 0; i < 5000; ++i) {
+    REQUIRE(sendto(stranger, "nonsense", 8, 0, reinterpret_cast<sockaddr*>(&own),
+                   sizeof(sockaddr_in)) == 8);
+  }
+  close(stranger);
+  std::vector<knet_log_msg> records;
+  CHECK(knet_test::eventually([&] {
+    for (const knet_log_msg& record : drain(pipe.reader()))
+      records.push_back(record);
+    return !records.empty();
+  }));
+  CHECK(records.size() <= 3);
+  CHECK(std::strstr(records.front().msg, "dropped packets: ") != nullptr);
+}
+
+TEST_CASE("a firewall's refusal is called that, with the link and the address") {
+  if (on_peer()) {
+    return;
+  }
+  if (geteuid() != 0 || std::system("nft --version >/dev/null 2>&1") != 0) {
+    knet_test::skip("needs root and nft, for a firewall in a network namespace");
+    return;
+  }
+  const Pipe pipe(O_NONBLOCK);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    // The library's own thread is made in the new namespace, too.
+    const char* rules =
+        "ip link set lo up && nft add table ip t && "
+        "nft 'add chain ip t out { type filter hook output priority 0; }' && "
+        "nft add rule ip t out ip daddr 127.0.0.2 drop";
+    if (unshare(CLONE_NEWNET) != 0 || std::system(rules) != 0) {
+      _exit(50);
+    }
+    alarm(30);
+    Node node(1, pipe.writer());
+    sockaddr_storage own{};
+    sockaddr_storage other{};
+    const bool ready = knet_strtoaddr("127.0.0.1", "5405", &own, sizeof(own)) == 0 &&
+                       knet_strtoaddr("127.0.0.2", "5405", &other, sizeof(other)) == 0 &&
+                       knet_host_add(node, 2) == 0 &&
+                       knet_link_set_config(node, 2, 3, KNET_TRANSPORT_UDP, &own, &other, 0) == 0 &&
+                       knet_link_set_enable(node, 2, 3, 1) == 0;
+    bool told = false;
+    const bool seen =
+        ready && knet_test::eventually([&] {
+          knet_log_msg record;
+          while (read(pipe.reader(), &record, sizeof(record)) == ssize_t{sizeof(record)}) {
+            const std::string text = record.msg;
+            told = told || (text.find("host 2 link 3") != std::string::npos &&
+                            text.find("127.0.0.2 port 5405") != std::string::npos &&
+                            text.find("firewall") != std::string::npos);
+          }
+          return told;
+        });
+    _exit(seen ? 0 : ready ? 1 : 2);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 50) {
+    knet_test::skip("no network namespace with a firewall can be made here");
+    return;
+  }
+  CHECK(WEXITSTATUS(status) == 0);
 }

@@ -1,7 +1,6 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later
- *
- * The smallest program that uses the library for real: a message to itself over a loopback link.
- */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The smallest program that uses the library for real: a message to itself over a loopback link.
 #include <libknet.h>
 #include <poll.h>
 #include <stdio.h>

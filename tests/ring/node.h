@@ -79,6 +79,10 @@ class Recorder : public EngineClient {
     add([&] { troubles_.push_back(trouble); });
   }
 
+  void on_drops(const DropCounters& counters) override {
+    add([&] { drops_told_ = counters.total(); });
+  }
+
   // Waits until `predicate` holds for what was recorded; false when it does not happen.
   template <typename Predicate>
   bool wait(Predicate&& predicate) {
@@ -112,6 +116,7 @@ class Recorder : public EngineClient {
   std::condition_variable changed_;
   std::vector<DatafdReport> datafds_;
   std::vector<Event> events_;
+  std::uint64_t drops_told_ = 0;
   std::vector<Trouble> troubles_;
 };
 
