@@ -21,6 +21,7 @@ struct ControlItem {
   bool timed = true;                // kPong
   PingStamp stamp{};                // kPong
   bool warming = false;             // kPong: in the envelope of the warming slot
+  bool was_held = false;            // kPong: see Fabric::set_backlogged
   std::array<std::byte, 2> size{};  // kMtuReply
 };
 
@@ -30,11 +31,13 @@ struct ControlQueue {
   // Room for several packets of every link.
   void grow(std::size_t links) {
     items.grow(kCapacityMin + 4 * links);
+    held.grow(kCapacityMin + links);
     probes.grow(kCapacityMin + links);
   }
 
   BoundedQueue<ControlItem> items{kCapacityMin};
-  BoundedQueue<LinkRef> probes{kCapacityMin};  // each link at most once
+  BoundedQueue<ControlItem> held{kCapacityMin};  // PONGs that wait on purpose
+  BoundedQueue<LinkRef> probes{kCapacityMin};    // each link at most once
 };
 
 }  // namespace ringknet

@@ -140,6 +140,9 @@ class Fabric {
 
   void on_transmit_done(Instant now, TransmitId id, const TransmitResult& result);
   void on_path_error(Instant now, const PathError& error);
+  // While applications are behind with reading, PONGs wait a little: senders that mark their data
+  // with PINGs (send_window.h) then slow down, and no link takes harm.
+  void set_backlogged(bool backlogged);
   void on_timeout(Instant now);
 
   // --- outputs ---
@@ -254,6 +257,8 @@ class Fabric {
   bool seal_data(MutableBytes packet, std::size_t clear);
   void queue_control(const ControlItem& item);
   bool poll_control(Instant now, Transmit& out);
+  bool hold_back(Instant now, const Link& link, ControlItem item);
+  void release_held();
   bool poll_probe(Transmit& out);
   bool poll_data(Transmit& out);
   void hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted, Transmit& out);
@@ -269,6 +274,7 @@ class Fabric {
   void suspect(Instant now, Link& link, Event::Reason reason);
   void act_on_mtu(Instant now, Link& link, const MtuSearch::Step& step);
   void start_mtu(Instant now, Link& link);
+  void search_mtu(Instant now, Link& link);
   void refresh_envelope(Instant now);
   void refresh_host(Host& host);
   void refresh_data_mtu(bool reset);
@@ -294,6 +300,8 @@ class Fabric {
   HostTable hosts_;
   TransmitArena arena_;
   ControlQueue control_;
+  bool backlogged_ = false;
+  Instant held_due_ = kNever;  // when the PONGs that are held leave at the latest
   RunQueue runs_;
   InFlightTable in_flight_;
   BoundedQueue<Event> events_;

@@ -342,10 +342,10 @@ void Fabric::refresh_envelope(Instant now) {
       return;
     link.set_envelope(envelope_);
     if (link.usable())
-      start_mtu(now, link);
+      search_mtu(now, link);
     reschedule(link);
   });
-  refresh_data_mtu(true);
+  refresh_data_mtu(true);  // once for all of them
 }
 
 void Fabric::set_compressor(std::unique_ptr<Compressor> compressor, CompressId id,

@@ -17,10 +17,12 @@ constexpr Duration kProbeGapMin = std::chrono::milliseconds(40);
 }  // namespace
 
 Instant Fabric::next_deadline() const {
-  return deadlines_.next();
+  return std::min(deadlines_.next(), held_due_);
 }
 
 void Fabric::on_timeout(Instant now) {
+  if (held_due_ <= now)
+    release_held();
   while (deadlines_.next() <= now) {
     auto& link = static_cast<Link&>(deadlines_.front());
     const Link::Due due = link.on_timeout(now);
@@ -107,6 +109,11 @@ void Fabric::suspect(Instant now, Link& link, Event::Reason reason) {
 
 // The link carries data from now on: at the floor until its MTU is known.
 void Fabric::start_mtu(Instant now, Link& link) {
+  search_mtu(now, link);
+  refresh_data_mtu(true);
+}
+
+void Fabric::search_mtu(Instant now, Link& link) {
   if (manual_mtu_ != 0) {
     link.mtu.stop();
     link.slice = std::max<std::uint32_t>(link.mtu.slice(manual_mtu_), kSliceSizeMin);
@@ -114,7 +121,6 @@ void Fabric::start_mtu(Instant now, Link& link) {
     link.slice = static_cast<std::uint32_t>(floor_slice(envelope_));
     act_on_mtu(now, link, link.mtu.start(now, std::max(kProbeGapMin, 2 * link.latency().mean())));
   }
-  refresh_data_mtu(true);
   reschedule(link);
 }
 

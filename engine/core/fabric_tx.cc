@@ -14,6 +14,11 @@ namespace {
 // were sent no data for long keep their windows near the sender.
 constexpr std::uint16_t kForcedPingEvery = 8191;
 
+// How long a PONG waits at most: long enough to halve a sender's window again and again, short
+// enough that it never lets go of it.
+constexpr Duration kHoldMax = std::chrono::milliseconds(30);
+static_assert(kHoldMax < SendWindow::kPatience / 2);
+
 }  // namespace
 
 bool Fabric::can_send() const {
@@ -210,6 +215,10 @@ bool Fabric::poll_control(Instant now, Transmit& out) {
     Link* link = find_link(item.link);
     const bool is_ping =
         item.kind != ControlItem::Kind::kPong && item.kind != ControlItem::Kind::kMtuReply;
+    if (link != nullptr && item.kind == ControlItem::Kind::kPong && hold_back(now, *link, item)) {
+      control_.items.pop();
+      continue;
+    }
     const bool wanted = link != nullptr && link->addressable() && (!is_ping || link->enabled());
     const ControlSend result =
         wanted ? hand_out_control(now, *link, item, out) : ControlSend::kNotSealed;
@@ -222,6 +231,28 @@ bool Fabric::poll_control(Instant now, Transmit& out) {
       return true;
   }
   return false;
+}
+
+bool Fabric::hold_back(Instant now, const Link& link, ControlItem item) {
+  if (!backlogged_ || item.was_held)
+    return false;
+  item.was_held = true;
+  if (!control_.held.push(item))
+    return false;
+  held_due_ = std::min(held_due_, now + std::min(kHoldMax, link.timers.timeout / 4));
+  return true;
+}
+
+void Fabric::set_backlogged(bool backlogged) {
+  backlogged_ = backlogged;
+  if (!backlogged)
+    release_held();
+}
+
+void Fabric::release_held() {
+  held_due_ = kNever;
+  for (; !control_.held.empty(); control_.held.pop())
+    queue_control(control_.held.front());
 }
 
 Fabric::ControlSend Fabric::hand_out_control(Instant now, Link& link, const ControlItem& item,

@@ -99,8 +99,7 @@ bool Link::on_pong(Instant now, Instant sent) {
   suspect_ = false;
   refusals_ = 0;
   mtu.on_pong();
-  const Duration quickest = latency_.samples() == 0 ? Duration::zero() : stats.latency_min;
-  if (window.on_pong(now, sent, quickest))
+  if (window.on_pong(now, sent, latency_.mean()))
     return false;  // it waited behind data: no measure of the path
   if (sample > timers.timeout)
     return false;  // too late to count for anything but life

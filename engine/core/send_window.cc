@@ -8,9 +8,11 @@
 namespace ringknet {
 namespace {
 
-// An answer that took this much longer than the path needs says that the receiver is behind; one
-// that took less than half of it says that it is not.
-constexpr Duration kBehind = std::chrono::milliseconds(8);
+// An answer that took twice what the path needs and this much more says that the receiver is
+// behind; one that took half of it more than the path needs says that it is not.
+constexpr Duration kBehind = std::chrono::milliseconds(15);
+// A path of more than this many times kBehind gets no more than others.
+constexpr std::size_t kFactorMax = 64;
 
 }  // namespace
 
@@ -48,8 +50,8 @@ bool SendWindow::on_pong(Instant now, Instant sent, Duration round_trip) {
       continue;
     taken_ = mark.sent;
     adrift_ = false;
-    patience_ = std::max(kPatience, 4 * round_trip);
-    adjust(now - sent, round_trip);
+    round_trip_ = round_trip;
+    adjust(now - sent);
     first_ = (first_ + i + 1) % kMarksMax;
     count_ -= i + 1;
     return true;
@@ -57,17 +59,21 @@ bool SendWindow::on_pong(Instant now, Instant sent, Duration round_trip) {
   return false;
 }
 
-// `round_trip` is what the path needs when nobody is behind. What is on the path at a time is not
-// in the receiver's socket, so a long path gets more.
-void SendWindow::adjust(Duration answered_after, Duration round_trip) {
-  const Duration behind = answered_after - round_trip;
-  if (behind > kBehind) {
-    size_ = std::max(size_ / 2, kSizeMin);
-  } else if (behind < kBehind / 2) {
-    const auto factor =
-        1 + static_cast<std::size_t>(std::max(Duration::zero(), round_trip) / kBehind);
-    size_ = std::min(2 * size_, limit_ * std::min<std::size_t>(factor, 64));
+void SendWindow::adjust(Duration answered_after) {
+  if (answered_after > 2 * round_trip_ + kBehind) {
+    shrink();
+  } else if (answered_after < round_trip_ + kBehind / 2) {
+    size_ = std::min(2 * size_, limit_ * factor());
   }
+}
+
+void SendWindow::shrink() {
+  size_ = std::max(size_ / 2, kSizeMin * factor());
+}
+
+// What is on the path at a time is not in the receiver's socket, so a long path gets more.
+std::size_t SendWindow::factor() const {
+  return std::min(kFactorMax, 1 + static_cast<std::size_t>(round_trip_ / kBehind));
 }
 
 void SendWindow::on_timeout(Instant now) {
@@ -75,7 +81,7 @@ void SendWindow::on_timeout(Instant now) {
     return;
   adrift_ = true;
   taken_ = marked_ = sent_;
-  size_ = std::max(size_ / 2, kSizeMin);
+  shrink();
   count_ = 0;
 }
 

@@ -11,6 +11,7 @@
 // others one such pause, and a peer that answers nothing but heartbeats costs nothing else.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,7 +30,7 @@ class SendWindow {
 
   // Far more than a quarter of a window takes a receiver that was just woken up, and more than it
   // waits for a processor on a machine with too much to do.
-  static constexpr Duration kPatience = std::chrono::milliseconds(50);
+  static constexpr Duration kPatience = std::chrono::milliseconds(100);
 
   // The peer's socket is taken to be like ours: never more than `limit` bytes.
   void set_limit(std::size_t limit);
@@ -42,10 +43,13 @@ class SendWindow {
   bool on_data(std::size_t bytes, std::size_t packets);
   // The mark left at `now`, which its PING carries.
   void on_mark(Instant now);
-  // A PONG for a PING of `sent`; true when that PING was a mark.
+  // A PONG for a PING of `sent`; true when that PING was a mark. `round_trip` is what the path
+  // needs without data in front.
   bool on_pong(Instant now, Instant sent, Duration round_trip);
   void on_timeout(Instant now);
-  Instant deadline() const { return count_ == 0 ? kNever : marks_[first_].left + patience_; }
+  Instant deadline() const {
+    return count_ == 0 ? kNever : marks_[first_].left + std::max(kPatience, 4 * round_trip_);
+  }
 
   std::size_t size() const { return size_; }
 
@@ -57,14 +61,16 @@ class SendWindow {
     std::uint64_t sent;
   };
 
-  void adjust(Duration answered_after, Duration round_trip);
+  void adjust(Duration answered_after);
+  void shrink();
+  std::size_t factor() const;
 
   std::uint64_t sent_ = 0;    // all that was handed out, with overheads
   std::uint64_t marked_ = 0;  // of it when the last mark was asked for
   std::uint64_t taken_ = 0;   // of it known to have left the receiver's socket
   std::size_t size_ = kSizeMax;
   std::size_t limit_ = kSizeMax;
-  Duration patience_ = kPatience;
+  Duration round_trip_{};
   bool adrift_ = false;
   std::size_t first_ = 0;
   std::size_t count_ = 0;

@@ -97,7 +97,7 @@ bool equal(std::string_view a, std::string_view b, bool exact) {
 template <typename Type>
 std::optional<Type> find(std::span<const Named<Type>> names, std::string_view name, bool exact) {
   for (const Named<Type>& entry : names) {
-    if (equal(entry.name, name, exact))
+    if (equal(entry.name, name, exact || entry.name == "none"))
       return entry.type;
   }
   return std::nullopt;

@@ -50,6 +50,15 @@ int DatafdWriter::write(Datafd& datafd, ConstBytes message) {
   return 0;
 }
 
+bool DatafdWriter::backlogged() {
+  // What is under way when senders are told to wait still has to fit: a send window of one or two.
+  constexpr std::size_t kHigh = PendingMessages::kBytesMax / 4;
+  bool found = false;
+  datafds_.for_each(
+      [&](const Datafd& datafd) { found = found || datafd.write.pending.bytes() > kHigh; });
+  return found;
+}
+
 void DatafdWriter::flush(Datafd& datafd) {
   PendingMessages& pending = datafd.write.pending;
   while (!pending.empty()) {

@@ -29,6 +29,8 @@ class DatafdWriter {
   // already, others as the descriptor failed. The message is lost then.
   int write(Datafd& datafd, ConstBytes message);
   void on_writable(const Completion& completion);
+  // Whether so much waits for some reader that senders had better wait, too.
+  bool backlogged();
 
  private:
   int write_now(Datafd& datafd, ConstBytes bytes, std::size_t& written);

@@ -81,6 +81,7 @@ void Engine::Impl::turn() {
   dispatch();
   if (wake_up_ != kNever && now_ > wake_up_ + kLate)
     catch_up();
+  fabric_.set_backlogged(writer_.backlogged());
   pump();
   run_calls();
   if (fabric_.next_deadline() <= now_)

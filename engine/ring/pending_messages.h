@@ -28,6 +28,12 @@ class PendingMessages {
 
   bool empty() const { return count_ == 0; }
   std::size_t size() const { return count_; }
+  // What the waiting messages take up of kBytesMax.
+  std::size_t bytes() const {
+    if (count_ == 0)
+      return 0;
+    return head_ < tail_ ? tail_ - head_ : kBytesMax - head_ + tail_;
+  }
 
   // False when there is no room.
   bool push(ConstBytes message);

@@ -3,7 +3,11 @@
 // Two handles in one process, joined over loopback addresses: messages arrive whole, in order and
 // in the right channel; the filter decides on both sides; slow readers are told; links go up, down
 // and away. What goes wrong on real networks is tried elsewhere.
+#include <poll.h>
 #include <unistd.h>
+
+#include <chrono>
+#include <thread>
 
 #include "tests/api/support.h"
 
@@ -177,6 +181,29 @@ TEST_CASE("what was written before forwarding is switched off still arrives") {
   for (size_t number = 0; number < kCount; ++number) {
     REQUIRE(pair.two.receive() == numbered(number, 3000));
   }
+}
+
+TEST_CASE("a reader that is slower than the sender loses nothing") {
+  if (on_peer()) {
+    return;  // it drops
+  }
+  Pair pair;
+  constexpr size_t kCount = 600;
+  std::thread sender([&] {
+    for (size_t number = 0; number < kCount;) {
+      const std::string message = numbered(number, 60000);
+      pollfd writable{pair.fd_one, POLLOUT, 0};
+      poll(&writable, 1, 10000);
+      if (knet_send(pair.one, message.data(), message.size(), 0) > 0) {
+        ++number;
+      }
+    }
+  });
+  for (size_t number = 0; number < kCount; ++number) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // this is how slow it is
+    CHECK(pair.two.receive() == numbered(number, 60000));
+  }
+  sender.join();
 }
 
 TEST_CASE("a reader that does not read is told of every loss, and the channel lives on") {

@@ -16,7 +16,11 @@ PORT = 5405
 WINDOW_BYTES = 400_000
 WINDOW_MESSAGES = 512
 HEADER_SIZE = 16
+# How a packet in clear begins: version 1, one of the five types, a node below 256, two zeros. An
+# encrypted one begins with random bytes, or with a node's number.
+CLEAR_START = "@th,64,8 1 @th,72,8 { 0x00, 0x81, 0x82, 0x83, 0x84 } @th,80,8 0 @th,96,16 0"
 FLOOR_MTU = 482
+REPEATING = 0x8000  # added to a stream's number: messages that a compressor makes shorter
 
 
 def data_mtu(ip_size):
@@ -39,6 +43,8 @@ class Setup:
     dynamic_nodes: tuple = ()  # these do not know where the others are
     loopback: bool = False  # each node has itself as a host, by a loopback link
     channels: tuple = (0,)
+    commands: dict = dataclasses.field(default_factory=dict)  # node -> more of its configuration
+    log_level: int = 1  # warnings and worse
 
 
 def expect(condition, what):
@@ -77,7 +83,8 @@ class Cluster:
 
     def _configuration(self, number):
         setup = self.setup
-        lines = [f"new {number}", f"filter {setup.filter}"]
+        lines = [f"new {number} {setup.log_level}", f"filter {setup.filter}"]
+        lines += setup.commands.get(number, [])
         lines += [f"channel {channel}" for channel in setup.channels]
         lines += ["forward 1"]
         enables = []
@@ -169,9 +176,9 @@ class Cluster:
                 self.await_aim(receiver, *goal, timeout)
         return stream
 
-    def send_sizes(self, sender, receiver, sizes, destination="broadcast"):
+    def send_sizes(self, sender, receiver, sizes, destination="broadcast", kind=0):
         """One message of each size (different ones), in windows of bytes; checks their arrival."""
-        stream = self.new_stream()
+        stream = kind + self.new_stream()
         index, first, group, group_bytes = 0, 0, [], 0
         for size in [size for size in sizes if size >= HEADER_SIZE] + [None]:
             if group and (size is None or group_bytes + size > WINDOW_BYTES):
@@ -186,6 +193,40 @@ class Cluster:
         for size in [size for size in sizes if size < HEADER_SIZE]:
             sender.call(f"send 0 {stream} 0 1 {size} broadcast")
             self.await_indices(receiver, 0, 0, size, size + 1)
+
+    def start_streams(self, count, size, rate):
+        """One paced stream each way: (sender, receiver, stream)."""
+        left, right = self.nodes.values()
+        streams = []
+        for sender, receiver in ((left, right), (right, left)):
+            stream = self.new_stream()
+            sender.call(f"stream 0 {stream} 0 {count} {size} broadcast {rate}")
+            streams.append((sender, receiver, stream))
+        return streams
+
+    def finish_streams(self, streams, lost):
+        """Ends the streams. All but one range of indices per sender is there, nothing twice."""
+        for sender, receiver, stream in streams:
+            end = int(sender.fields("stop")["next"])
+            low, high = lost.get(sender.number, (end, end))
+            self.await_indices(receiver, sender.number, stream, 0, low)
+            self.await_indices(receiver, sender.number, stream, high, end)
+            seen = self.seen(receiver, sender.number, stream, 0, end)
+            good = seen["duplicates"] == 0 and seen["corrupt"] == 0
+            expect(good, f"{sender.name} -> {receiver.name}: of {end} messages: {seen}")
+        self.check_no_oddities()
+
+    # --- what is on the wire
+
+    def watch_clear(self):
+        self.network.watch(PORT, CLEAR_START)
+
+    def check_none_clear(self):
+        """Since watch_clear() packets have passed, and all were encrypted."""
+        packets, clear = self.network.watched()
+        expect(packets > 0 and clear == 0, f"{clear} of {packets} packets in clear")
+
+    # --- the books
 
     def seen(self, receiver, sender, stream, first, end, channel=0):
         return receiver.fields(f"seen {sender} {stream} {channel} {first} {end}")

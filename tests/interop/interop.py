@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs one scenario of the interop matrix on real processes in network namespaces of its own.
 
-    interop.py --peer FOLDER --ours FOLDER SCENARIO LEFT RIGHT      LEFT, RIGHT: ours or peer
+    interop.py --peer FOLDER --ours FOLDER [--newer FOLDER] SCENARIO LEFT RIGHT
+                                                            LEFT, RIGHT: ours, peer or newer
     interop.py --list
 
-FOLDER of --peer is what fetch_peer.sh made; that of --ours holds our libknet.so.1. The left library
+FOLDER of --peer is what fetch_peer.sh made; that of --ours holds our libknet.so.1; that of --newer,
+the peer of a later Debian, is what fetch_newer_peer.sh made. The left library
 runs node 1 (and 3, where a scenario has three), the right one node 2. Exit code 77 says that this
 machine cannot run it, and why. It is not a benchmark: only right and wrong come out.
 """
@@ -17,6 +19,8 @@ import time
 import traceback
 
 import scenarios
+import scenarios_compress
+import scenarios_crypto
 import scenarios_faults
 from cluster import Cluster
 from network import Unavailable
@@ -43,6 +47,16 @@ SCENARIOS = {
         scenarios.destinations,
         scenarios.loopback,
         scenarios.dynamic,
+        scenarios_crypto.ciphers_openssl,
+        scenarios_crypto.ciphers_nss,
+        scenarios_crypto.ciphers_9000,
+        scenarios_crypto.ciphers_native,
+        scenarios_crypto.rekey,
+        scenarios_crypto.rekey_native,
+        scenarios_crypto.links_native,
+        scenarios_crypto.clear_traffic,
+        scenarios_crypto.wrong_key,
+        scenarios_compress.compression,
     )
 }
 
@@ -62,7 +76,7 @@ def library_folder(options, side):
     """Where libknet.so.1 of that side is: ours in just this folder, the peer's somewhere below."""
     top = getattr(options, side)
     for path, _, files in os.walk(top):
-        if "libknet.so.1" in files and (side == "peer" or path == top):
+        if "libknet.so.1" in files and (side != "ours" or path == top):
             return path
     raise FileNotFoundError(f"{side}: there is no libknet.so.1 in {top}")
 
@@ -88,13 +102,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", help="the folder that fetch_peer.sh made")
     parser.add_argument("--ours", help="the folder of our libknet.so.1")
+    parser.add_argument("--newer", help="the folder that fetch_newer_peer.sh made")
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     parser.add_argument("scenario", nargs="?", choices=list(SCENARIOS))
-    parser.add_argument("left", nargs="?", choices=("ours", "peer"))
-    parser.add_argument("right", nargs="?", choices=("ours", "peer"))
+    for side in ("left", "right"):
+        parser.add_argument(side, nargs="?", choices=("ours", "peer", "newer"))
     options = parser.parse_args()
     if "ours" in (options.left, options.right) and options.ours is None:
         parser.error("--ours is needed")
+    if "newer" in (options.left, options.right) and options.newer is None:
+        parser.error("--newer is needed")
     if options.list:
         for name, function in SCENARIOS.items():
             print(f"{name:18}{function.__doc__.splitlines()[0]}")

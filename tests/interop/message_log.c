@@ -16,24 +16,32 @@ static uint64_t mix(uint64_t value) {
   return value ^ (value >> 31);
 }
 
-// The pattern goes on in steps of 8 bytes.
-static size_t pattern_step(uint64_t key, size_t at, size_t size, uint64_t* word) {
-  *word = mix(key + at);
-  return size - at < 8 ? size - at : 8;
+enum { kPatternStep = 8, kPatternPeriod = 64 };
+
+// One message's pattern: a function of the key, all along or with a period.
+struct pattern {
+  uint64_t key;
+  size_t period;
+};
+
+static size_t pattern_step(struct pattern pattern, size_t at, size_t size, uint64_t* word) {
+  *word = mix(pattern.key + at % pattern.period);
+  return size - at < kPatternStep ? size - at : kPatternStep;
 }
 
-static void pattern_write(uint64_t key, size_t offset, size_t size, unsigned char* out) {
+static void pattern_write(struct pattern pattern, size_t offset, size_t size, unsigned char* out) {
   uint64_t word = 0;
   for (size_t at = offset, step = 0; at < size; at += step) {
-    step = pattern_step(key, at, size, &word);
+    step = pattern_step(pattern, at, size, &word);
     memcpy(out + at, &word, step);
   }
 }
 
-static bool pattern_matches(uint64_t key, size_t offset, size_t size, const unsigned char* bytes) {
+static bool pattern_matches(struct pattern pattern, size_t offset, size_t size,
+                            const unsigned char* bytes) {
   uint64_t word = 0;
   for (size_t at = offset, step = 0; at < size; at += step) {
-    step = pattern_step(key, at, size, &word);
+    step = pattern_step(pattern, at, size, &word);
     if (memcmp(bytes + at, &word, step) != 0) {
       return false;
     }
@@ -41,14 +49,15 @@ static bool pattern_matches(uint64_t key, size_t offset, size_t size, const unsi
   return true;
 }
 
-static uint64_t key_of(const struct message* message, int channel) {
+static struct pattern pattern_of(const struct message* message, int channel) {
   uint64_t key = mix(((uint64_t)channel << 32) | message->size);
   if (message->size < kMessageHeaderSize) {
-    return key;
+    return (struct pattern){key, kMessageSizeMax};
   }
   key = mix(key ^ (((uint64_t)message->sender << 48) | ((uint64_t)message->destination << 32) |
                    message->stream));
-  return mix(key ^ message->index);
+  return (struct pattern){mix(key ^ message->index),
+                          message->stream >= kRepeating ? kPatternPeriod : kMessageSizeMax};
 }
 
 static size_t header_size(const struct message* message) {
@@ -64,7 +73,7 @@ void message_write(const struct message* message, int channel, unsigned char* ou
     memcpy(out + 8, &message->index, 4);
     memcpy(out + 12, &message->size, 4);
   }
-  pattern_write(key_of(message, channel), header_size(message), message->size, out);
+  pattern_write(pattern_of(message, channel), header_size(message), message->size, out);
 }
 
 bool message_peek(const unsigned char* bytes, size_t size, struct message* message) {
@@ -87,7 +96,7 @@ bool message_peek(const unsigned char* bytes, size_t size, struct message* messa
 
 static bool message_matches(const struct message* message, int channel,
                             const unsigned char* bytes) {
-  return pattern_matches(key_of(message, channel), header_size(message), message->size, bytes);
+  return pattern_matches(pattern_of(message, channel), header_size(message), message->size, bytes);
 }
 
 struct stream_log* message_log_find(struct message_log* log, uint16_t sender, uint16_t stream,
@@ -150,6 +159,13 @@ void stream_log_aim(struct stream_log* stream, uint32_t from, uint32_t to) {
   stream->goal_from = from;
   stream->goal_to = to < kIndexMax ? to : kIndexMax;
   stream->goal_left = to - from - stream_log_present(stream, from, to);
+}
+
+void message_log_clear(struct message_log* log) {
+  for (size_t i = 0; i < log->stream_count; ++i) {
+    free(log->streams[i].seen);
+  }
+  memset(log, 0, sizeof *log);
 }
 
 uint32_t stream_log_present(const struct stream_log* stream, uint32_t from, uint32_t to) {

@@ -13,6 +13,9 @@
 //
 // A shorter ("tiny") message is nothing but pattern, a function of channel and size. The book has
 // tiny messages as sender 0, stream 0, with the size as the index.
+//
+// The pattern looks random, which no compressor makes shorter; that of the streams from kRepeating
+// on repeats itself, which every compressor makes shorter.
 #pragma once
 
 #include <stdbool.h>
@@ -23,6 +26,7 @@ enum {
   kMessageSizeMax = 65536,
   kMessageHeaderSize = 16,
   kBroadcast = 0xffff,
+  kRepeating = 0x8000,
   kStreamsMax = 64,
   kIndexMax = 1 << 20,
 };
@@ -73,6 +77,9 @@ struct stream_log* message_log_find(struct message_log* log, uint16_t sender, ui
 
 // Sets the goal: all indices from, from + 1, ... to - 1.
 void stream_log_aim(struct stream_log* stream, uint32_t from, uint32_t to);
+
+// Empties the book; who has a page of it has it no more.
+void message_log_clear(struct message_log* log);
 
 // How many of the indices from, from + 1, ... to - 1 arrived.
 uint32_t stream_log_present(const struct stream_log* stream, uint32_t from, uint32_t to);

@@ -10,6 +10,7 @@ so the kernel removes everything with this process, whatever ends it. Nothing he
 namespace that the test was started in.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -47,6 +48,7 @@ class Namespace:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}\n{text or ''}")
+        return done.stdout
 
     def write_setting(self, path, value):
         """Sets /proc/sys/<path> here, where this kernel has it."""
@@ -157,6 +159,28 @@ class Network:
             if other != node:
                 space.run("ip", "neigh", "add", address(number, 0), "dev", "l0", "nud",
                           "permanent", "lladdr", _hardware_address(node, 0))
+
+    # --- watching
+
+    def watch(self, port, pattern):
+        """From now on counts the packets to that UDP port, and those that fit nft's `pattern`."""
+        self._switch.run(
+            "nft",
+            "-f",
+            "-",
+            text="table bridge watch\ndelete table bridge watch\n"
+            "table bridge watch {\n counter all_packets { }\n counter fitting { }\n"
+            " chain forward {\n  type filter hook forward priority -1; policy accept;\n"
+            f"  udp dport {port} counter name all_packets\n"
+            f"  udp dport {port} {pattern} counter name fitting\n }}\n}}\n",
+        )
+
+    def watched(self):
+        """How many packets passed since watch(), and how many of them fitted."""
+        listing = self._switch.run("nft", "-j", "list", "counters", "table", "bridge", "watch")
+        entries = (entry.get("counter") for entry in json.loads(listing)["nftables"])
+        counts = {entry["name"]: entry["packets"] for entry in entries if entry}
+        return counts["all_packets"], counts["fitting"]
 
     # --- faults
 

@@ -11,9 +11,51 @@ import subprocess
 import threading
 import time
 
+from network import Unavailable
+
+PLUGIN_FOLDER = "kronosnet"
+SYSTEM_LIBRARIES = "/usr/lib/"
+# Shows the folders $1 over the system's folder $2 to the command that follows, and to nobody else.
+WITH_OVERLAY = """
+mount -t overlay -o "ro,lowerdir=$1" overlay "$2" || exit 77
+shift 2
+exec "$@"
+"""
+# Makes $1 the root of the command that follows, with the program $2 in it as /program/peer_node.
+WITH_ROOT = """
+touch "$1/program/peer_node" && mount --bind "$2" "$1/program/peer_node" &&
+  mount --rbind /proc "$1/proc" && mount --rbind /dev "$1/dev" || exit 77
+shift 2
+exec "$@"
+"""
+NO_OVERLAY = 77
+
 
 class Failure(Exception):
     """Something that a scenario expects did not come true."""
+
+
+def with_plugins(library_folder, command):
+    """The command, where need be in a mount namespace of its own with the library's plug-ins.
+
+    Debian's libknet1 looks for its plug-ins in the folder of the system that it was built for, and
+    nowhere else; its unpacked package has that folder somewhere below another one.
+    """
+    top, found, below = library_folder.rpartition(SYSTEM_LIBRARIES)
+    if not top or not found or not os.path.isdir(os.path.join(library_folder, PLUGIN_FOLDER)):
+        return command
+    system_folder = found + below
+    # Some of what the plug-ins need, Debian 12 packages in /lib, which is the same folder.
+    layers = [library_folder, f"{top}/lib/{below}", system_folder]
+    layers = ":".join(layer for layer in layers if os.path.isdir(layer))
+    return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", WITH_OVERLAY, "sh",
+            layers, system_folder, *command]
+
+
+def own_root(library_folder):
+    """The root that a library brings along with a C library of its own, else None."""
+    top = library_folder.rpartition(SYSTEM_LIBRARIES)[0]
+    return top if top and os.path.isdir(os.path.join(top, "program")) else None
 
 
 class Node:
@@ -25,6 +67,8 @@ class Node:
         self._space = space
         self._program = program
         self._library_folder = os.path.realpath(library_folder)
+        # Of the two, only Debian's libknet1 has plug-ins.
+        self.is_peer = os.path.isdir(os.path.join(self._library_folder, PLUGIN_FOLDER))
         self._process = None
         self._readers = []
         self._log_lines = collections.deque(maxlen=400)
@@ -52,9 +96,18 @@ class Node:
         self._forget()
         environment = dict(os.environ, LD_LIBRARY_PATH=self._library_folder)
         environment.pop("LD_PRELOAD", None)
+        # It dies with this process, also when this one is killed outright.
+        command = ["setpriv", "--pdeathsig", "KILL"]
+        root = own_root(self._library_folder)
+        if root:
+            del environment["LD_LIBRARY_PATH"]
+            command += ["chroot", root, "/program/peer_node"]
+            command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c",
+                       WITH_ROOT, "sh", root, self._program, *command]
+        else:
+            command = with_plugins(self._library_folder, [*command, self._program])
         self._process = subprocess.Popen(
-            # It dies with this process, also when this one is killed outright.
-            self._space.enter("setpriv", "--pdeathsig", "KILL", self._program),
+            self._space.enter(*command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -70,8 +123,13 @@ class Node:
         ]
         for reader in self._readers:
             reader.start()
-        self.wait(lambda: self.library is not None, 10, "its first line")
-        if os.path.dirname(os.path.realpath(self.library)) != self._library_folder:
+        try:
+            self.wait(lambda: self.library is not None, 10, "its first line")
+        except Failure as failure:
+            if self._ended and self._process.wait() == NO_OVERLAY:
+                raise Unavailable(f"no mounts for the peer: {failure}") from failure
+            raise
+        if os.path.dirname(os.path.realpath((root or "") + self.library)) != self._library_folder:
             raise Failure(f"{self.name} runs on {self.library}, not on {self._library_folder}")
 
     def kill(self):

@@ -261,6 +261,14 @@ static enum command_result command_seen(struct node* node, int count, char** wor
   return kDone;
 }
 
+// forget: empties the book of what arrived
+static enum command_result command_forget(struct node* node, int count, char** words) {
+  (void)count;
+  (void)words;
+  message_log_clear(&node->log);
+  return kDone;
+}
+
 // status HOST LINK
 static enum command_result command_status(struct node* node, int count, char** words) {
   struct knet_link_status s;
@@ -279,6 +287,107 @@ static enum command_result command_status(struct node* node, int count, char** w
         (unsigned long long)s.stats.rx_data_packets, (unsigned long long)s.stats.tx_ping_packets,
         (unsigned long long)s.stats.rx_ping_packets, (unsigned long long)s.stats.tx_pong_packets,
         (unsigned long long)s.stats.rx_pong_packets, (unsigned long long)s.stats.tx_total_errors);
+  return kDone;
+}
+
+// Copies a word into one of the configuration's name fields; false when it does not fit.
+static bool put_name(char* field, size_t size, const char* word) {
+  return snprintf(field, size, "%s", word) < (int)size;
+}
+
+// A small generator is enough for keys that protect nothing.
+static void make_key(uint32_t seed, struct knet_handle_crypto_cfg* config) {
+  uint32_t state = seed * 2654435761u + 1;
+  for (unsigned int i = 0; i < config->private_key_len; ++i) {
+    state = state * 1664525u + 1013904223u;
+    config->private_key[i] = (unsigned char)(state >> 24);
+  }
+}
+
+// crypto SLOT MODEL CIPHER HASH KEY-SEED [KEY-SIZE]: fills a slot; model none empties it
+static enum command_result command_crypto(struct node* node, int count, char** words) {
+  static struct knet_handle_crypto_cfg config;
+  memset(&config, 0, sizeof config);
+  config.private_key_len = count > 6 ? number_of(words[6]) : KNET_MIN_KEY_LEN;
+  if (config.private_key_len > KNET_MAX_KEY_LEN ||
+      !put_name(config.crypto_model, sizeof config.crypto_model, words[2]) ||
+      !put_name(config.crypto_cipher_type, sizeof config.crypto_cipher_type, words[3]) ||
+      !put_name(config.crypto_hash_type, sizeof config.crypto_hash_type, words[4])) {
+    return invalid(node, "a name or the key is too long");
+  }
+  make_key(number_of(words[5]), &config);
+  const int result = knet_handle_crypto_set_config(node->handle, &config, small_of(words[1]));
+  if (result != 0) {
+    reply(node, "result %d", result);
+  }
+  return result_of(result);
+}
+
+// use SLOT: 0 = clear
+static enum command_result command_use(struct node* node, int count, char** words) {
+  (void)count;
+  return result_of(knet_handle_crypto_use_config(node->handle, small_of(words[1])));
+}
+
+// clear_traffic 0|1: whether packets that are not encrypted are let in
+static enum command_result command_clear_traffic(struct node* node, int count, char** words) {
+  (void)count;
+  const uint8_t value = number_of(words[1]) != 0 ? KNET_CRYPTO_RX_ALLOW_CLEAR_TRAFFIC
+                                                 : KNET_CRYPTO_RX_DISALLOW_CLEAR_TRAFFIC;
+  return result_of(knet_handle_crypto_rx_clear_traffic(node->handle, value));
+}
+
+// compress MODEL THRESHOLD LEVEL
+static enum command_result command_compress(struct node* node, int count, char** words) {
+  struct knet_handle_compress_cfg config;
+  (void)count;
+  memset(&config, 0, sizeof config);
+  if (!put_name(config.compress_model, sizeof config.compress_model, words[1])) {
+    return invalid(node, "the name is too long");
+  }
+  config.compress_threshold = number_of(words[2]);
+  config.compress_level = (int)strtol(words[3], NULL, 10);
+  return result_of(knet_handle_compress(node->handle, &config));
+}
+
+// compress_models: what the library lists
+static enum command_result command_compress_models(struct node* node, int count, char** words) {
+  struct knet_compress_info models[32];
+  size_t model_count = 0;
+  size_t length = 0;
+  (void)count;
+  (void)words;
+  if (knet_get_compress_list(NULL, &model_count) != 0 ||
+      model_count > sizeof models / sizeof models[0] ||
+      knet_get_compress_list(models, &model_count) != 0) {
+    return kFailed;
+  }
+  for (size_t i = 0; i < model_count && length < sizeof node->reply; ++i) {
+    length += (size_t)snprintf(node->reply + length, sizeof node->reply - length, "%s%s",
+                               i == 0 ? "" : " ", models[i].name);
+  }
+  return kDone;
+}
+
+// handle_stats
+static enum command_result command_handle_stats(struct node* node, int count, char** words) {
+  struct knet_handle_stats s;
+  (void)count;
+  (void)words;
+  if (knet_handle_get_stats(node->handle, &s, sizeof s) != 0) {
+    return kFailed;
+  }
+  reply(node,
+        "size=%zu tx_uncompressed=%llu tx_compressed=%llu tx_compressed_from=%llu "
+        "tx_compressed_to=%llu rx_compressed=%llu rx_compressed_to=%llu rx_compressed_from=%llu "
+        "tx_crypt=%llu tx_crypt_overhead=%llu rx_crypt=%llu",
+        s.size, (unsigned long long)s.tx_uncompressed_packets,
+        (unsigned long long)s.tx_compressed_packets,
+        (unsigned long long)s.tx_compressed_original_bytes,
+        (unsigned long long)s.tx_compressed_size_bytes, (unsigned long long)s.rx_compressed_packets,
+        (unsigned long long)s.rx_compressed_original_bytes,
+        (unsigned long long)s.rx_compressed_size_bytes, (unsigned long long)s.tx_crypt_packets,
+        (unsigned long long)s.tx_crypt_byte_overhead, (unsigned long long)s.rx_crypt_packets);
   return kDone;
 }
 
@@ -387,10 +496,17 @@ static const struct command kCommands[] = {
     {"send_sync", 6, command_send_sync},
     {"goal", 6, command_goal},
     {"seen", 6, command_seen},
+    {"forget", 1, command_forget},
     {"status", 3, command_status},
     {"await_pings", 4, command_await_pings},
     {"host_status", 2, command_host_status},
     {"data_mtu", 1, command_data_mtu},
+    {"crypto", 6, command_crypto},
+    {"use", 2, command_use},
+    {"clear_traffic", 2, command_clear_traffic},
+    {"compress", 4, command_compress},
+    {"compress_models", 1, command_compress_models},
+    {"handle_stats", 1, command_handle_stats},
     {"free", 1, command_free},
     {"quit", 1, command_quit},
 };

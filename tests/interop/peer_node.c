@@ -163,9 +163,16 @@ static void send_some(struct node* node, struct send_job* job, uint32_t end) {
   }
 }
 
-static uint32_t stream_due(const struct send_job* job) {
-  const double due = (clock_seconds() - job->paced_since) * job->rate;
+static uint32_t stream_due(struct send_job* job) {
+  const double now = clock_seconds();
+  const double due = (now - job->paced_since) * job->rate;
   const uint32_t end = job->paced_from + (uint32_t)due;
+  if (end > job->next + kSendsPerTurn) {
+    // This process had to wait: to make up for it in one go would flood the receiver.
+    job->paced_since = now;
+    job->paced_from = job->next;
+    return job->next;
+  }
   return end < job->end ? end : job->end;
 }
 

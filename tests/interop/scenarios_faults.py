@@ -33,40 +33,17 @@ def sizes_black_hole(lab):
             expect(min(node.data_mtus) >= FLOOR_MTU, f"data MTUs: {node.data_mtus}")
 
 
-def _start_streams(cluster, count, size, rate):
-    left, right = cluster.nodes.values()
-    streams = []
-    for sender, receiver in ((left, right), (right, left)):
-        stream = cluster.new_stream()
-        sender.call(f"stream 0 {stream} 0 {count} {size} broadcast {rate}")
-        streams.append((sender, receiver, stream))
-    return streams
-
-
 def _await_link(cluster, link, connected, timeout):
     left, right = cluster.nodes.values()
     left.wait_link(right.number, link, connected, timeout)
     right.wait_link(left.number, link, connected, timeout)
 
 
-def _finish_streams(cluster, streams, lost):
-    """Ends the streams. All but one range of indices per sender must be there, nothing twice."""
-    for sender, receiver, stream in streams:
-        end = int(sender.fields("stop")["next"])
-        low, high = lost.get(sender.number, (end, end))
-        cluster.await_indices(receiver, sender.number, stream, 0, low)
-        cluster.await_indices(receiver, sender.number, stream, high, end)
-        seen = cluster.seen(receiver, sender.number, stream, 0, end)
-        good = seen["duplicates"] == 0 and seen["corrupt"] == 0
-        expect(good, f"{sender.name} -> {receiver.name}: of {end} messages: {seen}")
-    cluster.check_no_oddities()
-
-
 def cut_active(lab):
     """Each of two links is cut and restored in turn under ACTIVE: no message is lost."""
     with lab.cluster(Setup(links=2, policy="active", timeout=400)) as cluster:
         cluster.bring_up()
-        streams = _start_streams(cluster, FOREVER, 3000, rate=500)
+        streams = cluster.start_streams(FOREVER, 3000, rate=500)
         for link in (0, 1):
             cluster.network.cut(1, link)
             _await_link(cluster, link, False, 10)
@@ -74,14 +51,14 @@ def cut_active(lab):
             _await_link(cluster, link, True, 10)
         for node in cluster.nodes.values():
             expect(all(count == 1 for count in node.host_changes.values()), "a host went away")
-        _finish_streams(cluster, streams, {})
+        cluster.finish_streams(streams, {})
 
 
 def cut_passive(lab):
     """The preferred link is cut and restored under PASSIVE: only what the cut swallowed is lost."""
     with lab.cluster(Setup(links=2, priorities=(2, 1), timeout=400)) as cluster:
         cluster.bring_up()
-        streams = _start_streams(cluster, FOREVER, 3000, rate=500)
+        streams = cluster.start_streams(FOREVER, 3000, rate=500)
         before = {s.number: s.fields("progress")["next"] for s, _, _ in streams}
         cluster.network.cut(1, 0)
         _await_link(cluster, 0, False, 10)
@@ -96,7 +73,7 @@ def cut_passive(lab):
             now = sender.fields("progress")["next"]
             cluster.await_indices(receiver, sender.number, stream, now, now + 500)
         lost = {number: (before[number], after[number]) for number in before}
-        _finish_streams(cluster, streams, lost)
+        cluster.finish_streams(streams, lost)
 
 
 def loss(lab):
@@ -106,7 +83,7 @@ def loss(lab):
         with lab.cluster(Setup(links=2, policy=policy, timeout=2000)) as cluster:
             cluster.bring_up()
             cluster.network.drop_random(2)
-            streams = _start_streams(cluster, count, 6000, rate=1000)
+            streams = cluster.start_streams(count, 6000, rate=1000)
             for sender, _, stream in streams:
                 sender.wait(lambda s=sender, k=stream: k in s.streamed, 20, "end of the stream")
             cluster.network.drop_random(0)
