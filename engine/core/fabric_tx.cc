@@ -36,6 +36,12 @@ SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,
       destinations.broadcast ||
       std::ranges::find(destinations.hosts, config_.self) != destinations.hosts.end();
   SendOutcome outcome{.error = Error::kNone, .local = has_loopback_ && to_self};
+  if (outcome.local) {
+    for (const auto& link : hosts_.find(config_.self)->links) {
+      if (link && link->loopback())
+        link->stats.tx_data.add(message.size());
+    }
+  }
   std::uint32_t slice = kMessageSizeMax;
   if (!collect_targets(destinations, outcome.local, slice)) {
     if (!outcome.local)

@@ -20,8 +20,8 @@ static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
 // The system calls rather than std::atomic's wait and notify: a caller may be gone with its call
 // between the store that answers it and the wake-up. The wake-up by system call uses the bare
 // address and does not look.
-void futex_wait(const void* word, std::uint32_t expected) {
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+void futex_wait(const void* word, std::uint32_t expected, const timespec* limit = nullptr) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, limit, nullptr, 0);
 }
 void futex_wake(const void* word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
@@ -45,7 +45,7 @@ int CallQueue::open() {
   return wake_ < 0 ? errno : 0;
 }
 
-void CallQueue::call(Call& call) {
+void CallQueue::post(Call& call) {
   Call* head = head_.load(std::memory_order_relaxed);
   do {
     call.next = head;
@@ -58,8 +58,19 @@ void CallQueue::call(Call& call) {
     while (write(wake_, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
   }
+}
+
+void CallQueue::wait(const Call& call) {
   while (call.answered_.load(std::memory_order_acquire) == 0)
     futex_wait(&call.answered_, 0);
+}
+
+bool CallQueue::wait(const Call& call, Duration limit) {
+  if (call.answered_.load(std::memory_order_acquire) == 0) {
+    const timespec time{.tv_sec = 0, .tv_nsec = limit.count()};
+    futex_wait(&call.answered_, 0, &time);
+  }
+  return call.answered_.load(std::memory_order_acquire) != 0;
 }
 
 bool CallQueue::may_sleep() {

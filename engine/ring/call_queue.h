@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "engine/base/time.h"
+
 namespace ringknet {
 
 class Call {
@@ -62,8 +64,11 @@ class CallQueue {
   int open();  // errno
   int descriptor() const { return wake_; }
 
-  // Any thread but the engine's: hands the call over and waits for its answer.
-  void call(Call& call);
+  // Any thread but the engine's: hands the call over. It lives until it was answered.
+  void post(Call& call);
+  static void wait(const Call& call);
+  // The same, but not for longer than `limit`; whether it was answered.
+  static bool wait(const Call& call, Duration limit);
 
   // Engine thread. False when calls arrived meanwhile: do not sleep then.
   bool may_sleep();

@@ -110,9 +110,22 @@ void Engine::Impl::stop() {
   thread_.join();
 }
 
+// Hands a call over and waits for its answer. In a callback of another handle this thread is that
+// handle's engine, and somebody in one of our callbacks may be asking it: it goes on answering.
+void Engine::Impl::ask(Call& call) {
+  constexpr Duration kPatience = std::chrono::milliseconds(1);
+  calls_.post(call);
+  if (of_this_thread_ == nullptr) {
+    CallQueue::wait(call);
+    return;
+  }
+  while (!CallQueue::wait(call, kPatience))
+    of_this_thread_->run_calls();
+}
+
 void Engine::Impl::call(Thunk thunk, void* context) {
   EngineCall call(*this, thunk, context);
-  calls_.call(call);
+  ask(call);
 }
 
 void Engine::Impl::set_forwarding(bool on) {
@@ -126,7 +139,7 @@ void Engine::Impl::set_forwarding(bool on) {
     begin_flush();
   } else {
     FlushCall call(*this);
-    calls_.call(call);
+    ask(call);
   }
 }
 
@@ -134,7 +147,7 @@ Error Engine::Impl::send_sync(Channel channel, ConstBytes message) {
   if (on_engine_thread())
     return try_sync(channel, message);
   SyncCall call(*this, channel, message);
-  calls_.call(call);
+  ask(call);
   return call.result;
 }
 

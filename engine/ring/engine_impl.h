@@ -137,6 +137,11 @@ class Engine::Impl final : private UdpReceiver::Owner,
   DatafdReader reader_;
   DatafdWriter writer_;
 
+  void ask(Call& call);
+
+  // Whose engine this thread is, if any's.
+  static thread_local Impl* of_this_thread_;
+
   std::thread thread_;
   std::thread::id thread_id_;
   bool stopping_ = false;

@@ -33,9 +33,12 @@ Instant clock_now() {
 
 }  // namespace
 
+thread_local Engine::Impl* Engine::Impl::of_this_thread_ = nullptr;
+
 void Engine::Impl::run(std::promise<Ring::Failure> started) {
   pthread_setname_np(pthread_self(), "ringknet");
   thread_id_ = std::this_thread::get_id();
+  of_this_thread_ = this;
   read_clock();
   const Ring::Failure failure = open();
   started.set_value(failure);

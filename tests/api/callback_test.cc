@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <thread>
 
 #include "tests/api/support.h"
 
@@ -261,4 +262,41 @@ TEST_CASE("a removed callback does not run after the call that removed it") {
     CHECK_OK(knet_handle_pmtud_set(pair.one, 0));
     CHECK(late == 0);
   }
+}
+
+TEST_CASE("callbacks of two handles may call each other's handle at the same time") {
+  if (on_peer()) {
+    return;
+  }
+  Pair pair;
+  std::atomic<int> calls = 0;
+  const auto ask = [&calls](knet_handle_t handle) {
+    unsigned int mtu = 0;
+    knet_node_id_t hosts[KNET_MAX_HOST];
+    size_t count = 0;
+    if (knet_handle_pmtud_get(handle, &mtu) == 0 &&
+        knet_host_get_host_list(handle, hosts, &count) == 0 && count == 1) {
+      ++calls;
+    }
+  };
+  const auto filter_that_asks = [&](Node& other) {
+    return [&, handle = other.get()](const std::string&, int, unsigned, int8_t*, knet_node_id_t*,
+                                     size_t*) {
+      ask(handle);
+      return 1;  // everybody
+    };
+  };
+  pair.one.set_filter(filter_that_asks(pair.two));
+  pair.two.set_filter(filter_that_asks(pair.one));
+  constexpr int kCount = 300;
+  const auto stream = [](Node& from, Node& to) {
+    for (int number = 0; number < kCount; ++number) {
+      REQUIRE(knet_send(from, "x", 1, 0) == 1);
+      REQUIRE(to.receive() == "x");
+    }
+  };
+  std::thread other([&] { stream(pair.two, pair.one); });
+  stream(pair.one, pair.two);
+  other.join();
+  CHECK(calls >= 4 * kCount);
 }

@@ -180,7 +180,8 @@ TEST_CASE("call queue: every call runs once, sleeping or not") {
     callers.emplace_back([&] {
       for (int j = 0; j < 2000; ++j) {
         Count call(counter);
-        queue.call(call);
+        queue.post(call);
+        CallQueue::wait(call);
       }
     });
   }
