@@ -25,7 +25,7 @@ void SendWindow::reset() {
   taken_ = marked_ = sent_;
   size_ = limit_;
   count_ = 0;
-  adrift_ = false;
+  unanswered_ = 0;
 }
 
 bool SendWindow::on_data(std::size_t bytes, std::size_t packets) {
@@ -49,7 +49,7 @@ bool SendWindow::on_pong(Instant now, Instant sent, Duration round_trip) {
     if (mark.left != sent)
       continue;
     taken_ = mark.sent;
-    adrift_ = false;
+    unanswered_ = 0;
     round_trip_ = round_trip;
     adjust(now - sent);
     first_ = (first_ + i + 1) % kMarksMax;
@@ -79,7 +79,7 @@ std::size_t SendWindow::factor() const {
 void SendWindow::on_timeout(Instant now) {
   if (deadline() > now)
     return;
-  adrift_ = true;
+  ++unanswered_;
   taken_ = marked_ = sent_;
   shrink();
   count_ = 0;

@@ -6,9 +6,10 @@
 // quarter of a window tells how far the receiver is. The wire knows no difference: any peer
 // answers.
 //
-// It never stops a link: when marks stay unanswered for kPatience, data flows freely until one is
-// answered, and what happens to the link is the heartbeat's business. So a peer that died costs the
-// others one such pause, and a peer that answers nothing but heartbeats costs nothing else.
+// It never stops a link: when marks stay unanswered for kPatience, another window goes out, and
+// when that happens again, data flows freely until a mark is answered; what happens to the link is
+// the heartbeat's business. So a peer that died costs the others two such pauses, and a peer that
+// answers nothing but heartbeats costs nothing else.
 #pragma once
 
 #include <algorithm>
@@ -38,7 +39,9 @@ class SendWindow {
   void reset();
 
   // Whether more data may go.
-  bool open() const { return adrift_ || count_ == 0 || sent_ - taken_ < size_; }
+  bool open() const {
+    return unanswered_ >= kUnansweredMax || count_ == 0 || sent_ - taken_ < size_;
+  }
   // Data was handed to the network; true when a mark (a PING) is to follow it.
   bool on_data(std::size_t bytes, std::size_t packets);
   // The mark left at `now`, which its PING carries.
@@ -55,6 +58,7 @@ class SendWindow {
 
  private:
   static constexpr std::size_t kMarksMax = 8;
+  static constexpr unsigned kUnansweredMax = 2;
 
   struct Mark {
     Instant left;
@@ -71,7 +75,7 @@ class SendWindow {
   std::size_t size_ = kSizeMax;
   std::size_t limit_ = kSizeMax;
   Duration round_trip_{};
-  bool adrift_ = false;
+  unsigned unanswered_ = 0;  // windows in a row
   std::size_t first_ = 0;
   std::size_t count_ = 0;
   Mark marks_[kMarksMax]{};
