@@ -67,7 +67,8 @@ Link::Due Link::on_timeout(Instant now) {
     const Duration late = now - next_ping_;
     if (judge_from_ != kNever)
       judge_from_ = std::min(now, judge_from_ + late);  // no later than a PONG that just came
-    next_ping_ = late < timers.interval ? next_ping_ + timers.interval : now + timers.interval;
+    // At multiples of the interval, so that links with the same one are served by one wake-up.
+    next_ping_ = Instant((now.time_since_epoch() / timers.interval + 1) * timers.interval);
     last_ping_ = now;
     refused_this_ping_ = false;
     due.ping = true;

@@ -11,8 +11,6 @@ namespace {
 // An answer that took twice what the path needs and this much more says that the receiver is
 // behind; one that took half of it more than the path needs says that it is not.
 constexpr Duration kBehind = std::chrono::milliseconds(15);
-// A path of more than this many times kBehind gets no more than others.
-constexpr std::size_t kFactorMax = 64;
 
 }  // namespace
 

@@ -7,9 +7,10 @@
 // answers.
 //
 // It never stops a link: when marks stay unanswered for kPatience, another window goes out, and
-// when that happens again, data flows freely until a mark is answered; what happens to the link is
-// the heartbeat's business. So a peer that died costs the others two such pauses, and a peer that
-// answers nothing but heartbeats costs nothing else.
+// when that happens again, large ones, as if nobody were there, until a mark is answered; what
+// happens to the link is the heartbeat's business. So a peer that died costs the others two such
+// pauses, and even then no more small messages are under way than sequences of 16 bits can tell
+// apart.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +41,7 @@ class SendWindow {
 
   // Whether more data may go.
   bool open() const {
-    return unanswered_ >= kUnansweredMax || count_ == 0 || sent_ - taken_ < size_;
+    return count_ == 0 || sent_ - taken_ < (unanswered_ < kUnansweredMax ? size_ : largest());
   }
   // Data was handed to the network; true when a mark (a PING) is to follow it.
   bool on_data(std::size_t bytes, std::size_t packets);
@@ -59,6 +60,10 @@ class SendWindow {
  private:
   static constexpr std::size_t kMarksMax = 8;
   static constexpr unsigned kUnansweredMax = 2;
+  // With more than this many windows of small messages under way, a late duplicate could not be
+  // told from a new message: sequences have 16 bits.
+  static constexpr std::size_t kFactorMax = 4;
+  static_assert(kFactorMax * kSizeMax / kPacketOverhead < 32768 / 2);
 
   struct Mark {
     Instant left;
@@ -68,6 +73,7 @@ class SendWindow {
   void adjust(Duration answered_after);
   void shrink();
   std::size_t factor() const;
+  std::size_t largest() const { return kFactorMax * limit_; }
 
   std::uint64_t sent_ = 0;    // all that was handed out, with overheads
   std::uint64_t marked_ = 0;  // of it when the last mark was asked for

@@ -147,7 +147,8 @@ void Chaos::disable_link(std::size_t node, HostId host, LinkId link) {
 }
 
 // Thousands of small messages to one host: all others lose track of the sender's sequence, but for
-// its forced PINGs.
+// its forced PINGs. No more of them are on a path at a time than half of what 16 bits can tell
+// apart.
 void Chaos::burst() {
   const std::size_t node = any_node();
   const std::size_t peer = other_node(node);
@@ -169,8 +170,10 @@ void Chaos::continue_burst(std::size_t node, std::size_t peer, std::uint32_t lef
     if (!cluster_.send(node, draft, false))
       break;
   }
+  const Duration pause =
+      std::max<Duration>(milliseconds(1), scenario_.delay_max() * kAtOnce / 16000);
   if (left > 0)
-    cluster_.at(cluster_.now() + milliseconds(1),
+    cluster_.at(cluster_.now() + pause,
                 [this, node, peer, left] { continue_burst(node, peer, left); });
 }
 
