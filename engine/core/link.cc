@@ -100,7 +100,7 @@ bool Link::on_pong(Instant now, Instant sent) {
   suspect_ = false;
   refusals_ = 0;
   mtu.on_pong();
-  if (window.on_pong(now, sent, latency_.mean()))
+  if (window.on_pong(now, sent))
     return false;  // it waited behind data: no measure of the path
   if (sample > timers.timeout)
     return false;  // too late to count for anything but life

@@ -41,18 +41,23 @@ void SendWindow::on_mark(Instant now) {
   ++count_;
 }
 
-bool SendWindow::on_pong(Instant now, Instant sent, Duration round_trip) {
+bool SendWindow::on_pong(Instant now, Instant sent) {
   for (std::size_t i = 0; i < count_; ++i) {
     const Mark& mark = marks_[(first_ + i) % kMarksMax];
     if (mark.left != sent)
       continue;
     taken_ = mark.sent;
     unanswered_ = 0;
-    round_trip_ = round_trip;
     adjust(now - sent);
     first_ = (first_ + i + 1) % kMarksMax;
     count_ -= i + 1;
     return true;
+  }
+  // A heartbeat. With much data in front it would measure the receiver and not the path.
+  if (count_ == 0 || size_ <= kSizeMin) {
+    const Duration sample = now - sent;
+    round_trip_ = measured_ ? round_trip_ + (sample - round_trip_) / 8 : sample;
+    measured_ = true;
   }
   return false;
 }

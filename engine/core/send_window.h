@@ -47,9 +47,8 @@ class SendWindow {
   bool on_data(std::size_t bytes, std::size_t packets);
   // The mark left at `now`, which its PING carries.
   void on_mark(Instant now);
-  // A PONG for a PING of `sent`; true when that PING was a mark. `round_trip` is what the path
-  // needs without data in front.
-  bool on_pong(Instant now, Instant sent, Duration round_trip);
+  // A PONG for a PING of `sent`; true when that PING was a mark.
+  bool on_pong(Instant now, Instant sent);
   void on_timeout(Instant now);
   Instant deadline() const {
     return count_ == 0 ? kNever : marks_[first_].left + std::max(kPatience, 4 * round_trip_);
@@ -80,7 +79,8 @@ class SendWindow {
   std::uint64_t taken_ = 0;   // of it known to have left the receiver's socket
   std::size_t size_ = kSizeMax;
   std::size_t limit_ = kSizeMax;
-  Duration round_trip_{};
+  Duration round_trip_{};  // what the path needs without data in front
+  bool measured_ = false;
   unsigned unanswered_ = 0;  // windows in a row
   std::size_t first_ = 0;
   std::size_t count_ = 0;

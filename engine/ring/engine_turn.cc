@@ -84,7 +84,6 @@ void Engine::Impl::turn() {
   dispatch();
   if (wake_up_ != kNever && now_ > wake_up_ + kLate)
     catch_up();
-  fabric_.set_backlogged(writer_.backlogged());
   pump();
   run_calls();
   if (fabric_.next_deadline() <= now_)
@@ -140,6 +139,7 @@ void Engine::Impl::dispatch() {
         break;
     }
   }
+  fabric_.set_backlogged(writer_.backlogged());  // before anything that came is answered
 }
 
 // The process was held up: before any link is judged silent, what its peers said meanwhile is
