@@ -31,7 +31,7 @@ void install(Fabric& fabric, Instant now, std::size_t slot, const NamedSuite& su
 struct Secured {
   explicit Secured(const NamedSuite& suite, Cluster::Settings settings = {}) {
     settings.random = &random;
-    settings.equip = [this, suite](unsigned, Fabric& fabric) {
+    settings.equip = [suite](unsigned, Fabric& fabric) {
       install(fabric, Instant{}, 1, suite, kKey);
       REQUIRE(fabric.crypto_use(Instant{}, 1));
       fabric.keyring().allow_clear(false);
