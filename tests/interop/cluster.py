@@ -2,9 +2,9 @@
 """A few nodes on one network, and what every scenario does with them: configure, bring up, exchange
 messages in windows, and check the books. The scenarios themselves are elsewhere.
 
-UDP has no flow control and libknet adds none, so a sender never has more than a window of messages
-on the way: each window is awaited at every receiver before the next is sent. A message that does
-not arrive is then a defect, not an overload.
+The classic library has no flow control, so a sender never has more than a window of messages on the
+way: each window is awaited at every receiver before the next is sent. A message that does not
+arrive is then a defect, not an overload.
 """
 
 import dataclasses
