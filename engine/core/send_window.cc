@@ -12,6 +12,9 @@ namespace {
 // behind; one that took half of it more than the path needs says that it is not.
 constexpr Duration kBehind = std::chrono::milliseconds(15);
 
+// What a clear PONG echoes can be forged: it must not make us wait for an answer for ever.
+constexpr Duration kRoundTripMax = std::chrono::milliseconds(250);
+
 }  // namespace
 
 void SendWindow::set_limit(std::size_t limit) {
@@ -55,7 +58,7 @@ bool SendWindow::on_pong(Instant now, Instant sent) {
   }
   // A heartbeat. With much data in front it would measure the receiver and not the path.
   if (count_ == 0 || size_ <= kSizeMin) {
-    const Duration sample = now - sent;
+    const Duration sample = std::min(now - sent, kRoundTripMax);
     round_trip_ = measured_ ? round_trip_ + (sample - round_trip_) / 8 : sample;
     measured_ = true;
   }

@@ -141,6 +141,16 @@ TEST_CASE("send window: shrinks while the receiver is behind and grows back to i
   CHECK(window.size() > 2 * SendWindow::kSizeMax);
 }
 
+TEST_CASE("send window: an absurd answer, perhaps forged, does not make it wait for long") {
+  SendWindow window;
+  window.set_limit(SendWindow::kSizeMax);
+  const Instant now{100000h};
+  CHECK_FALSE(window.on_pong(now, Instant{}));
+  fill(window, now);
+  CHECK_FALSE(window.open());
+  CHECK(window.deadline() - now <= 1s + 1ms);
+}
+
 TEST_CASE("send window: a small socket at our end means a small window") {
   SendWindow window;
   window.set_limit(100000);
