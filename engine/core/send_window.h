@@ -33,6 +33,8 @@ class SendWindow {
   // Far more than a quarter of a window takes a receiver that was just woken up, and more than it
   // waits for a processor on a machine with too much to do.
   static constexpr Duration kPatience = std::chrono::milliseconds(100);
+  // A long path gets more, but nobody, who may have forged an answer, makes us wait for ever.
+  static constexpr Duration kPatienceMax = std::chrono::seconds(2);
 
   // The peer's socket is taken to be like ours: never more than `limit` bytes.
   void set_limit(std::size_t limit);
@@ -51,7 +53,8 @@ class SendWindow {
   bool on_pong(Instant now, Instant sent);
   void on_timeout(Instant now);
   Instant deadline() const {
-    return count_ == 0 ? kNever : marks_[first_].left + std::max(kPatience, 4 * round_trip_);
+    return count_ == 0 ? kNever
+                       : marks_[first_].left + std::clamp(4 * round_trip_, kPatience, kPatienceMax);
   }
 
   std::size_t size() const { return size_; }
