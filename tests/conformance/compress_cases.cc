@@ -3,8 +3,8 @@
 // Statements about compression: the order of checks, levels and thresholds, when a message is
 // compressed, and that it arrives as it was.
 #include <climits>
-#include <cstring>
 
+#include "tests/conformance/field.h"
 #include "tests/conformance/world.h"
 
 namespace conformance {
@@ -12,7 +12,7 @@ namespace {
 
 knet_handle_compress_cfg config(const char* model, uint32_t threshold, int level) {
   knet_handle_compress_cfg made{};
-  std::strncpy(made.compress_model, model, sizeof(made.compress_model) - 1);
+  fill_field(made.compress_model, model);
   made.compress_threshold = threshold;
   made.compress_level = level;
   return made;

@@ -6,6 +6,7 @@
 #include <climits>
 #include <cstring>
 
+#include "tests/conformance/field.h"
 #include "tests/conformance/world.h"
 
 namespace conformance {
@@ -16,9 +17,9 @@ constexpr unsigned kKeySize = 256;
 knet_handle_crypto_cfg config(const char* model, const char* cipher, const char* hash,
                               unsigned key_size = kKeySize) {
   knet_handle_crypto_cfg made{};
-  std::strncpy(made.crypto_model, model, sizeof(made.crypto_model) - 1);
-  std::strncpy(made.crypto_cipher_type, cipher, sizeof(made.crypto_cipher_type) - 1);
-  std::strncpy(made.crypto_hash_type, hash, sizeof(made.crypto_hash_type) - 1);
+  fill_field(made.crypto_model, model);
+  fill_field(made.crypto_cipher_type, cipher);
+  fill_field(made.crypto_hash_type, hash);
   std::memset(made.private_key, 0x5a, sizeof(made.private_key));
   made.private_key_len = key_size;
   return made;

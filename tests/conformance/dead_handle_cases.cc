@@ -3,8 +3,8 @@
 // Every call that takes a handle refuses one that is none with EINVAL, whatever the pointer, before
 // it looks at anything else. The other arguments are good here, so that nothing else can be meant.
 #include <array>
-#include <cstring>
 
+#include "tests/conformance/field.h"
 #include "tests/conformance/world.h"
 
 namespace conformance {
@@ -34,8 +34,8 @@ struct Arguments {
   std::vector<knet_node_id_t> hosts = std::vector<knet_node_id_t>(KNET_MAX_HOST);
 
   Arguments() {
-    std::strcpy(crypto.crypto_model, "none");
-    std::strcpy(compress.compress_model, "none");
+    fill_field(crypto.crypto_model, "none");
+    fill_field(compress.compress_model, "none");
   }
 };
 

@@ -3,8 +3,8 @@
 // The calls that are made at random: every function of libknet.h once in the list.
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
+#include "tests/conformance/field.h"
 #include "tests/conformance/random_world.h"
 
 namespace random_calls {
@@ -26,18 +26,14 @@ knet_handle_crypto_cfg* crypto_config(Player& player, knet_handle_crypto_cfg& cf
   constexpr std::array<const char*, 6> kModels{"nss", "openssl", "wolfssl", "none", "nosuch", ""};
   constexpr std::array<const char*, 6> kCiphers{"aes128",    "aes256", "none",
                                                 "aes128gcm", "nosuch", "aes-256-ctr"};
-  constexpr std::array<const char*, 5> kHashes{"sha1", "sha256", "sha512", "none", "nosuch"};
+  constexpr std::array<const char*, 6> kHashes{"sha1", "sha256", "sha512",
+                                               "none", "nosuch", "sixteen-letters!"};
   cfg = {};
-  // A name may fill its field to the last byte: no end of text then.
-  std::memset(cfg.crypto_hash_type, player.chance.one_in(16) ? 'x' : 0,
-              sizeof(cfg.crypto_hash_type));
-  std::strncpy(cfg.crypto_model, player.chance.pick(kModels), sizeof(cfg.crypto_model));
-  std::strncpy(cfg.crypto_cipher_type, player.chance.pick(kCiphers),
-               sizeof(cfg.crypto_cipher_type));
-  std::memcpy(cfg.crypto_hash_type, player.chance.pick(kHashes), 4);
-  if (player.chance.one_in(2)) {
-    std::strncpy(cfg.crypto_hash_type, "sha256", sizeof(cfg.crypto_hash_type));
-  }
+  fill_field(cfg.crypto_model, player.chance.pick(kModels));
+  fill_field(cfg.crypto_cipher_type, player.chance.pick(kCiphers));
+  // The last one fills the field to its last byte: no end of text then.
+  fill_field(cfg.crypto_hash_type,
+             player.chance.one_in(2) ? "sha256" : player.chance.pick(kHashes));
   cfg.private_key_len = player.chance.one_in(4) ? player.small_or_wild(5000) : 256;
   return player.out(cfg);
 }
@@ -46,7 +42,7 @@ knet_handle_compress_cfg* compress_config(Player& player, knet_handle_compress_c
   constexpr std::array<const char*, 10> kModels{"none", "zlib", "lz4",   "lz4hc",  "lzo2",
                                                 "lzma", "zstd", "bzip2", "nosuch", ""};
   cfg = {};
-  std::strncpy(cfg.compress_model, player.chance.pick(kModels), sizeof(cfg.compress_model));
+  fill_field(cfg.compress_model, player.chance.pick(kModels));
   cfg.compress_threshold = player.small_or_wild(2000);
   cfg.compress_level = player.chance.one_in(4) ? static_cast<int>(player.chance.bits()) : 1;
   return player.out(cfg);
