@@ -43,6 +43,11 @@ def expect(condition, what):
         raise Failure(what)
 
 
+def has_plugins(folder):
+    """As the classic library's folder has, and ours has not."""
+    return os.path.isdir(os.path.join(folder, "kronosnet"))
+
+
 class CorosyncCluster:
     """Nodes numbered from 1; `libraries` has the folder of each one's libknet."""
 
@@ -65,8 +70,10 @@ class CorosyncCluster:
             for number in self.libraries:
                 machine = self.network.node_space(number)
                 machine.write_file(KEY, key)
-                if os.path.isdir(os.path.join(self._peer_folder, "kronosnet")):
-                    machine.offer_plugins(self._peer_folder)
+                for folder in (self.libraries[number], self._peer_folder):
+                    if has_plugins(folder):
+                        machine.offer_plugins(folder)
+                        break
             self.write_configuration()
         except BaseException:
             self.network.close()
@@ -99,7 +106,7 @@ class CorosyncCluster:
         return token / 1000 * (1 / 2 + 1 / 4)
 
     def has_peer(self):
-        return self._peer_folder in self.libraries.values()
+        return any(has_plugins(folder) for folder in self.libraries.values())
 
     # --- configuration
 

@@ -4,6 +4,7 @@ which libknet they run on, what they say. What a test expects of them is not dec
 """
 
 import collections
+import glob
 import os
 import re
 import subprocess
@@ -153,7 +154,8 @@ class Daemon(Program):
     def start(self, library_folder):
         self._forget()
         self._environment = self._corosync.environment(library_folder)
-        self.start_process([self._corosync.program("corosync"), "-f", "-c", CONFIGURATION],
+        self.start_process([*self._corosync.loader(library_folder),
+                            self._corosync.program("corosync"), "-f", "-c", CONFIGURATION],
                            self._environment)
         self.wait(lambda: self.ready, 15, "service")
         self.library = self._mapped_library()
@@ -231,8 +233,17 @@ class Corosync:
                 return path
         raise FileNotFoundError(f"{name} is not in {self._folder}")
 
+    def loader(self, library_folder):
+        """How to start a program on a libknet that has the C library of another Debian beside it:
+        with the loader that is there too. No words where the system's own will do."""
+        found = glob.glob(os.path.join(library_folder, "ld-linux-*.so.?"))
+        path = ":".join([library_folder, *self._libraries])
+        return [os.path.realpath(found[0]), "--library-path", path] if found else []
+
     def environment(self, library_folder):
-        folders = [os.path.realpath(library_folder), *self._libraries]
+        folders = list(self._libraries)
+        if not self.loader(library_folder):  # else no other program could start
+            folders.insert(0, os.path.realpath(library_folder))
         environment = dict(os.environ, LD_LIBRARY_PATH=":".join(folders))
         environment.pop("LD_PRELOAD", None)
         return environment

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs scenarios of unmodified corosync in network namespaces of their own, on a chosen libknet.
 
-    system.py FOLDERS [--crypto] SCENARIO SIDE SIDE [SIDE]      one; SIDE: ours or peer
+    system.py FOLDERS [--crypto] SCENARIO SIDE SIDE [SIDE]      one; SIDE: ours, peer or newer
     system.py FOLDERS --all [--only WORD]                       every scenario on every mixture
     system.py --list
-    FOLDERS: --corosync FOLDER --peer FOLDER [--ours FOLDER]
+    FOLDERS: --corosync FOLDER --peer FOLDER [--ours FOLDER] [--newer FOLDER]
 
 FOLDER of --corosync is what fetch_corosync.sh made, of --peer what fetch_peer.sh of the interop
-tests made, of --ours the one with our libknet.so.1. There is a node per SIDE. Exit code 77 says
-that this machine cannot run it, and why. Only right and wrong come out, and figures to read:
-measure.py compares the libraries.
+tests made, of --ours the one with our libknet.so.1, of --newer what fetch_newer_peer.sh made: the
+libknet of a later Debian, with its C library. There is a node per SIDE. Exit code 77 says that this
+machine cannot run it, and why. Only right and wrong come out, and figures to read: measure.py
+compares the libraries.
 """
 
 import argparse
@@ -55,7 +56,8 @@ SCENARIOS = {
 # In these the classic library is known to fail: they are for nodes that are all on ours.
 OURS_ONLY = ("cut_new", "shrunk_path", "refused")
 MIXTURES = ("ours ours", "ours ours ours", "ours peer", "ours peer ours", "peer ours peer",
-            "peer peer")
+            "peer peer", "ours newer", "newer ours peer")
+SIDES = ("ours", "peer", "newer")
 
 
 class Lab:
@@ -73,17 +75,15 @@ class Lab:
 
     def other_library(self, folder):
         """What replaces a node's library: the other one, or the same where there is no other."""
-        others = [other for other in self._folders.values() if other not in (None, folder)]
+        others = [other for other in self._folders.values() if other != folder]
         return (others or [folder])[0]
 
 
 def library_folder(options, side):
-    """Where libknet.so.1 of that side is: ours in just this folder, the peer's somewhere below."""
+    """Where libknet.so.1 of that side is: ours in just this folder, another somewhere below."""
     top = getattr(options, side)
-    if top is None:
-        return None
     for path, _, files in os.walk(top):
-        if "libknet.so.1" in files and (side == "peer" or path == top):
+        if "libknet.so.1" in files and (side != "ours" or path == top):
             return os.path.realpath(path)
     raise FileNotFoundError(f"{side}: there is no libknet.so.1 in {top}")
 
@@ -98,10 +98,11 @@ def too_long(_number, _frame):
 
 def run(options):
     for top, name, test in ((options.corosync, "cpg_node", "corosync"),
-                            (options.peer, "version", "the peer")):
+                            (options.peer, "version", "the peer"),
+                            (options.newer or options.peer, "version", "the newer peer")):
         if not os.path.exists(os.path.join(top or ".", name)):
             raise Unavailable(f"{top}/{name} is missing: {test} was not fetched (see its test)")
-    folders = {side: library_folder(options, side) for side in ("ours", "peer")}
+    folders = {side: library_folder(options, side) for side in SIDES if getattr(options, side)}
     lab = Lab(Corosync(options.corosync), folders, options.sides, options.crypto)
     SCENARIOS[options.scenario](lab)
 
@@ -113,13 +114,17 @@ def run_all(options):
         for mixture in MIXTURES:
             for crypto in ((), ("--crypto",)):
                 sides = mixture.split()
-                if (crypto and name == "rekey") or (name in OURS_ONLY and "peer" in sides):
+                if (crypto and name == "rekey") or (name in OURS_ONLY and set(sides) != {"ours"}):
+                    continue
+                if "newer" in sides and not options.newer:
                     continue
                 title = " ".join((name, mixture, *crypto))
                 if options.only and options.only not in title:
                     continue
                 command = [sys.executable, "-B", __file__, "--corosync", options.corosync,
-                           "--peer", options.peer, "--ours", options.ours, *crypto, name, *sides]
+                           "--peer", options.peer, "--ours", options.ours,
+                           *(["--newer", options.newer] if options.newer else []),
+                           *crypto, name, *sides]
                 code = subprocess.run(command, check=False).returncode
                 results.append((code, title))
     print("\n".join(f"{ {0: 'passed', SKIPPED: 'skipped'}.get(code, 'FAILED'):8}{title}"
@@ -132,18 +137,22 @@ def arguments():
     parser.add_argument("--corosync", help="the folder that fetch_corosync.sh made")
     parser.add_argument("--peer", help="the folder that fetch_peer.sh made")
     parser.add_argument("--ours", help="the folder of our libknet.so.1")
+    parser.add_argument("--newer", help="the folder that fetch_newer_peer.sh made")
     parser.add_argument("--crypto", action="store_true", help="encrypt with aes256 and sha256")
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     parser.add_argument("--all", action="store_true", help="run the whole matrix")
     parser.add_argument("--only", help="of --all, those whose title has this in it")
     parser.add_argument("scenario", nargs="?", choices=list(SCENARIOS))
-    parser.add_argument("sides", nargs="*", metavar="SIDE", help="ours or peer, a node each")
+    parser.add_argument("sides", nargs="*", metavar="SIDE", help="ours, peer or newer, a node each")
     options = parser.parse_args()
     if not (options.list or options.all) and not (
-            len(options.sides) >= 2 and set(options.sides) <= {"ours", "peer"}):
-        parser.error("SCENARIO and two or more of ours, peer are needed")
-    if ("ours" in options.sides or options.all) and options.ours is None:
+            len(options.sides) >= 2 and set(options.sides) <= set(SIDES)):
+        parser.error("SCENARIO and two or more of ours, peer, newer are needed")
+    if options.all and options.ours is None:
         parser.error("--ours is needed")
+    for side in set(options.sides):
+        if getattr(options, side) is None:
+            parser.error(f"--{side} is needed")
     return options
 
 
