@@ -57,6 +57,8 @@ SCENARIOS = {
         scenarios_crypto.clear_traffic,
         scenarios_crypto.wrong_key,
         scenarios_compress.compression,
+        scenarios_compress.product_openssl,
+        scenarios_compress.product_nss,
     )
 }
 

@@ -10,19 +10,26 @@
 //  - When the last link to a host goes down, what was seen from it is forgotten: a copy that is
 //    still in the network may be delivered again. The ledger excuses exactly this.
 //  - A node that restarts stays away for longer than its peers allow for packets out of order: four
-//    times the round trip they measured, and 10 ms. One that is faster, and had sent its very first
-//    messages just before, is told from its former self only by a later PING, and what it sends
-//    until then is taken for duplicates.
+//    times the round trip they measured, and 10 ms. One that is faster (Features::fast_restarts),
+//    and had sent its very first messages just before, is told from its former self only by a later
+//    PING, and what it sends until then is taken for duplicates: the ledger excuses that. Its last
+//    packets have arrived before it is back.
 //  - The clock of a machine never goes back by less than ten seconds: a smaller step back is taken
 //    for packets out of order.
+//  - Packets are held back for long (Features::clogs) only where no process restarts: in clear,
+//    nobody can tell what an earlier process sent from what the present one sends.
+//  - What damage, forgery and replay can do depends on the envelope: see intruder.h.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/base/random.h"
 #include "engine/core/link_config.h"
+#include "tests/sim/suite.h"
 
 namespace ringknet::sim {
 
@@ -50,7 +57,30 @@ struct Features {
   bool reconfiguration = false;  // policies, priorities, links disabled and enabled
   bool bursts = false;           // thousands of messages to one host, unheard by the others
   bool long_running = false;     // sequences near their wrap
+  bool native = false;           // the native envelope
+  bool classic = false;          // the classic envelope, unless it is the native one
+  bool rekey = false;            // other keys and envelopes, in the documented order
+  bool compression = false;      // some nodes compress
+  bool recompress = false;       // compression switched on, off or over
+  bool bandwidth = false;        // paths of limited rate with a queue that drops what is too much
+  bool clogs = false;            // paths hold back what they carry and release it later
+  bool damage = false;           // bits flipped, datagrams cut short
+  bool forgery = false;          // packets made up by somebody without a key
+  bool replays = false;          // packets that came once are sent again
+  bool rebinds = false;          // peers of dynamic links change their address
+  bool fast_restarts = false;    // a process is back before the others notice
+  bool busy_nodes = false;       // datagrams take their time to be received
+  bool slow_readers = false;     // applications that read slowly
+  bool floods = false;           // a node sends all it can for a while
+  bool drift = false;            // clocks of different speed
 };
+
+// All features by name, in the order in which they are drawn.
+struct FeatureName {
+  const char* name;
+  bool Features::*feature;
+};
+std::vector<FeatureName> feature_names();
 
 struct PathPlan {
   Duration delay{};
@@ -59,6 +89,12 @@ struct PathPlan {
   double duplication = 0;
   std::uint32_t device_mtu = 65535;  // of the sending interface; the kernel refuses what is larger
   std::uint32_t hole_mtu = 65535;    // what is larger disappears
+  // Bytes per second, 0 for no limit; a packet that finds more than `queue` bytes waiting is lost.
+  std::uint64_t rate = 0;
+  std::uint64_t queue = 0;
+
+  // How long the largest packet may take behind a full queue.
+  Duration queueing() const;
 };
 
 struct LinkPlan {
@@ -71,32 +107,46 @@ struct LinkPlan {
 struct Scenario {
   std::uint64_t seed = 0;
   Features features;
+  Features drawn;  // what the seed says, before anything was switched off by hand
   std::size_t nodes = 2;
   std::size_t links = 1;
   std::array<LinkPlan, kLinksMax> link{};
   std::array<std::array<std::array<PathPlan, kLinksMax>, kNodesMax>, kNodesMax> path{};
   std::array<std::array<Policy, kNodesMax>, kNodesMax> policy{};
-  std::array<Duration, kNodesMax> clock{};  // each machine's clock at virtual time zero
+  std::array<Duration, kNodesMax> clock{};    // each machine's clock at virtual time zero
+  std::array<std::int64_t, kNodesMax> drift{};  // how much faster it runs, in 10^-9
   std::array<bool, kNodesMax> loopback{};
   std::array<std::uint16_t, kNodesMax> first_seq{};
+  std::array<std::size_t, kNodesMax> compress_above{};  // bytes; 0: does not compress at first
+  Suite suite = Suite::kClear;                          // of the first key
+  std::size_t receive_buffer = 8u * 1024 * 1024;        // of each socket
+  Duration service{};             // what a datagram takes its receiver (busy_nodes)
+  std::uint64_t read_rate = 0;    // bytes per second that an application reads (slow_readers)
   std::size_t send_slots = 64;
   Duration chaos{};         // how long faults happen
   Duration mtu_interval{};  // between two searches for a larger MTU
   Duration message_gap{};   // between two messages of a node, on average
 
-  static Scenario from_seed(std::uint64_t seed);
+  // `without`: features that are switched off whatever the seed says. All other decisions stay.
+  static Scenario from_seed(std::uint64_t seed, const std::vector<std::string>& without = {});
+
+  // Whether nothing in it may lose a message between two nodes that see each other.
+  bool lossless() const;
+  bool loaded() const { return features.floods || features.busy_nodes || features.slow_readers; }
 
   Duration interval_max() const;
   Duration timeout_min() const;
   Duration timeout_max() const;
   Duration away_min() const;   // of a node that restarts
-  Duration delay_max() const;  // one way, jitter included, with a duplicate's extra delay
+  Duration delay_max() const;  // one way, with jitter, a duplicate's extra delay and all queues
+  Duration service_max() const;  // behind a full receive buffer
+  Duration clog_max() const;     // how long a path may hold packets back
   std::string describe() const;
 };
 
 // A generator of its own for every purpose, so that one fault switched off leaves the others'
 // decisions alone.
-enum class Stream : std::uint64_t { kScenario = 1, kNetwork, kTraffic, kChaos, kNode };
+enum class Stream : std::uint64_t { kScenario = 1, kNetwork, kTraffic, kChaos, kNode, kKeys, kIntruder };
 inline Random random_for(std::uint64_t seed, Stream stream) {
   Random base(seed);
   return Random(base.next() ^ (static_cast<std::uint64_t>(stream) * 0xd1342543de82ef95u));
