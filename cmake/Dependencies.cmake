@@ -61,4 +61,20 @@ ringknet_codec(lzma PkgConfig::LZMA liblzma)
 ringknet_codec(lzo2 PkgConfig::LZO2 lzo2)
 ringknet_codec(bzip2 BZip2::BZip2 -lbz2)
 
+# Intel's multi-buffer crypto library (x86-64) makes encryption two to three times faster where it is found; it has no
+# pkg-config file.
+option(RINGKNET_MULTIBUFFER "encrypt with Intel's multi-buffer library beside wolfSSL, where it is found" ON)
+find_path(MULTIBUFFER_INCLUDE intel-ipsec-mb.h)
+find_library(MULTIBUFFER_LIBRARY IPSec_MB)
+mark_as_advanced(MULTIBUFFER_INCLUDE MULTIBUFFER_LIBRARY)
+if(RINGKNET_MULTIBUFFER AND MULTIBUFFER_INCLUDE AND MULTIBUFFER_LIBRARY)
+  add_library(knet_dep_multibuffer INTERFACE)
+  target_include_directories(knet_dep_multibuffer SYSTEM INTERFACE "${MULTIBUFFER_INCLUDE}")
+  target_link_libraries(knet_dep_multibuffer INTERFACE "${MULTIBUFFER_LIBRARY}")
+  target_compile_definitions(knet_dep_multibuffer INTERFACE NO_COMPAT_IMB_API_053) # old names, which wolfSSL has, too
+  set(RINGKNET_PC_LIBS "${RINGKNET_PC_LIBS} -lIPSec_MB")
+else()
+  message(STATUS "multi-buffer library: not used; wolfSSL does all the encryption")
+endif()
+
 find_package(doctest 2.4 REQUIRED)

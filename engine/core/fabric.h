@@ -254,7 +254,7 @@ class Fabric {
   bool queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
                      const TransmitArena::Piece& piece);
   ConstBytes compress(ConstBytes message, std::uint8_t& id);
-  bool seal_data(MutableBytes packet, std::size_t clear);
+  bool seal_data(MutableBytes row, std::size_t count, std::size_t clear, std::size_t last);
   void queue_control(const ControlItem& item);
   bool poll_control(Instant now, Transmit& out);
   bool hold_back(Instant now, const Link& link, ControlItem item);

@@ -123,19 +123,20 @@ bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::ui
   const std::size_t full_packet = shape_.size(kDataHeaderSize + part_max);
   MutableBytes rest = arena_.bytes(piece);
   DataHeader fragment = header;
-  bool sealed = true;
+  std::size_t clear = 0;
   for (std::size_t index = 1; index <= header.fragment_count; ++index) {
     if (!header.whole())
       fragment.fragment_index = static_cast<std::uint8_t>(index);
     const ConstBytes left = message.subspan((index - 1) * part_max);
     const ConstBytes part = left.first(std::min(part_max, left.size()));
-    const std::size_t clear = kDataHeaderSize + part.size();
+    clear = kDataHeaderSize + part.size();
     const MutableBytes packet = rest.first(shape_.size(clear));
     rest = rest.subspan(packet.size());
     encode(fragment, packet.subspan(shape_.lead));
     std::memcpy(packet.data() + shape_.lead + kDataHeaderSize, part.data(), part.size());
-    sealed = sealed && seal_data(packet, clear);
   }
+  const bool sealed =
+      seal_data(arena_.bytes(piece), header.fragment_count, kDataHeaderSize + part_max, clear);
   if (sealed) {
     const std::size_t run_bytes =
         full_packet * std::clamp<std::size_t>(kRunBytesMax / full_packet, 1, kRunSegmentsMax);
@@ -153,15 +154,16 @@ bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::ui
   return sealed;
 }
 
-bool Fabric::seal_data(MutableBytes packet, std::size_t clear) {
+// The `count` packets of a message; the last one has `last` bytes in clear and the others `clear`.
+bool Fabric::seal_data(MutableBytes row, std::size_t count, std::size_t clear, std::size_t last) {
   if (keyring_.in_use() == 0)
     return true;
   const Instant began = read_stopwatch();
-  if (!keyring_.seal(packet, clear))
+  if (!keyring_.seal_row(row, clear, last))
     return false;
-  stats_.tx_seal.add(read_stopwatch() - began);
-  ++stats_.tx_sealed;
-  stats_.tx_seal_overhead += packet.size() - clear;
+  stats_.tx_seal.add(read_stopwatch() - began, count);
+  stats_.tx_sealed += count;
+  stats_.tx_seal_overhead += row.size() - (count - 1) * clear - last;
   return true;
 }
 

@@ -65,11 +65,13 @@ struct WorkTime {
   Duration total{};
   std::uint64_t count = 0;
 
-  void add(Duration elapsed) {
-    min = std::min(min, elapsed);
-    max = std::max(max, elapsed);
+  // `pieces` of work took that long together.
+  void add(Duration elapsed, std::uint64_t pieces = 1) {
+    const Duration each = elapsed / static_cast<std::int64_t>(pieces);
+    min = std::min(min, each);
+    max = std::max(max, each);
     total += elapsed;
-    ++count;
+    count += pieces;
   }
   Duration mean() const {
     return count == 0 ? Duration{} : total / static_cast<std::int64_t>(count);

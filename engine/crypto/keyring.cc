@@ -85,24 +85,10 @@ void Keyring::remove_sender(HostId host) {
   senders_.remove(row);
 }
 
-bool Keyring::seal(std::size_t slot, MutableBytes buffer, std::size_t clear) {
-  if (slot == 0)
-    return true;
-  if (!at(slot)->seal(buffer, clear)) {
-    ++stats_.seal_failures;
-    return false;
-  }
-  ++stats_.sealed;
-  stats_.sealed_overhead_bytes += buffer.size() - clear;
-  return true;
-}
-
 OpenResult Keyring::open_with(std::size_t slot, MutableBytes buffer) {
   OpenResult result = at(slot)->open(buffer);
-  if (auto* opened = std::get_if<Opened>(&result)) {
+  if (auto* opened = std::get_if<Opened>(&result))
     opened->slot = static_cast<std::uint8_t>(slot);
-    ++stats_.opened;
-  }
   return result;
 }
 

@@ -25,13 +25,6 @@ namespace ringknet {
 // Slots are numbered as in the API: 1 and 2, and 0 means clear.
 inline constexpr std::size_t kKeySlots = 2;
 
-struct KeyringStats {
-  std::uint64_t sealed = 0;                 // packets put into envelopes
-  std::uint64_t sealed_overhead_bytes = 0;  // what that added to them
-  std::uint64_t seal_failures = 0;          // no randomness to be had
-  std::uint64_t opened = 0;                 // packets taken out of envelopes
-};
-
 class Keyring {
  public:
   // `random` outlives the keyring.
@@ -75,7 +68,13 @@ class Keyring {
   [[nodiscard]] bool seal(MutableBytes buffer, std::size_t clear) {
     return seal(use_, buffer, clear);
   }
-  [[nodiscard]] bool seal(std::size_t slot, MutableBytes buffer, std::size_t clear);
+  [[nodiscard]] bool seal(std::size_t slot, MutableBytes buffer, std::size_t clear) {
+    return slot == 0 || at(slot)->seal(buffer, clear);
+  }
+  // The same with a row of packets; see Sealer::seal_row. The key in use, and there must be one.
+  [[nodiscard]] bool seal_row(MutableBytes row, std::size_t clear, std::size_t last) {
+    return at(use_)->seal_row(row, clear, last);
+  }
   // The slot in use is tried first, then the others, then clear, if that is allowed.
   [[nodiscard]] OpenResult open(MutableBytes buffer);
 
@@ -86,9 +85,6 @@ class Keyring {
   // that moment.
   std::uint64_t era(HostId host) const;
   bool confirm(const Opened& opened, std::uint64_t era);
-
-  const KeyringStats& stats() const { return stats_; }
-  void clear_stats() { stats_ = {}; }
 
  private:
   const std::unique_ptr<Sealer>& at(std::size_t slot) const { return slots_[slot - 1]; }
@@ -103,7 +99,6 @@ class Keyring {
   std::size_t use_ = 0;
   bool clear_allowed_ = true;
   std::uint64_t upheavals_ = 0;  // how often windows may have been forgotten
-  KeyringStats stats_;
 };
 
 }  // namespace ringknet

@@ -73,6 +73,11 @@ class Sealer {
   // another size, or no randomness or no epoch was to be had: the buffer must not be sent then.
   [[nodiscard]] virtual bool seal(MutableBytes buffer, std::size_t clear) = 0;
 
+  // The same for a row of packets that lie one behind the other, all of `clear` bytes but the last,
+  // which has `last` and is not larger. A sealer may work on several at once. False: none of them
+  // must be sent.
+  [[nodiscard]] virtual bool seal_row(MutableBytes row, std::size_t clear, std::size_t last);
+
   // Unless claims(buffer) was true, a drop leaves the buffer as it was, for the next key to try.
   [[nodiscard]] virtual OpenResult open(MutableBytes buffer) = 0;
 

@@ -7,6 +7,9 @@
 #include <array>
 #include <utility>
 
+#ifdef RINGKNET_HAVE_MULTIBUFFER
+#include "engine/crypto/multibuffer/cbc_row_sealer.h"
+#endif
 #include "engine/crypto/secret.h"
 
 namespace ringknet {
@@ -41,6 +44,15 @@ std::string_view name_of(HashType hash) {
   return kNames[static_cast<std::size_t>(hash)];
 }
 
+std::unique_ptr<RowSealer> make_rows([[maybe_unused]] const CryptoSuite& suite,
+                                     [[maybe_unused]] ConstBytes private_key) {
+#ifdef RINGKNET_HAVE_MULTIBUFFER
+  return multibuffer::make_cbc_row_sealer(suite, private_key);
+#else
+  return nullptr;
+#endif
+}
+
 }  // namespace
 
 std::unique_ptr<Sealer> ClassicSealer::make(const CryptoSuite& suite, ConstBytes private_key,
@@ -54,15 +66,17 @@ std::unique_ptr<Sealer> ClassicSealer::make(const CryptoSuite& suite, ConstBytes
                         .mac = mac->size()};
   std::string name(name_of(suite.cipher));
   name.append("/").append(name_of(suite.hash));
-  return std::make_unique<ClassicSealer>(shape, std::move(cipher), std::move(mac), std::move(name),
-                                         random);
+  return std::make_unique<ClassicSealer>(shape, std::move(cipher), std::move(mac),
+                                         make_rows(suite, private_key), std::move(name), random);
 }
 
 ClassicSealer::ClassicSealer(const SealShape& shape, std::unique_ptr<Cipher> cipher,
-                             std::unique_ptr<Mac> mac, std::string name, RandomSource& random)
+                             std::unique_ptr<Mac> mac, std::unique_ptr<RowSealer> rows,
+                             std::string name, RandomSource& random)
     : Sealer(shape),
       cipher_(std::move(cipher)),
       mac_(std::move(mac)),
+      rows_(std::move(rows)),
       name_(std::move(name)),
       random_(random) {}
 
@@ -71,16 +85,39 @@ bool ClassicSealer::seal(MutableBytes buffer, std::size_t clear) {
     return false;
   const MutableBytes envelope = buffer.first(buffer.size() - shape().mac);
   if (cipher_ != nullptr) {
-    const auto iv = envelope.first<kCipherIvSize>();
-    if (!random_.fill(iv))
-      return false;
-    const MutableBytes text = envelope.subspan(kCipherIvSize);
-    const MutableBytes pad = text.subspan(clear);
-    std::fill(pad.begin(), pad.end(), static_cast<std::byte>(pad.size()));
-    if (!cipher_->encrypt(iv, text))
+    if (!prepare(envelope, clear) ||
+        !cipher_->encrypt(envelope.first<kCipherIvSize>(), envelope.subspan(kCipherIvSize)))
       return false;
   }
   return mac_->compute(envelope, buffer.data() + envelope.size());
+}
+
+bool ClassicSealer::seal_row(MutableBytes row, std::size_t clear, std::size_t last) {
+  const std::size_t full = shape().size(clear);
+  if (rows_ == nullptr || row.size() <= full)
+    return Sealer::seal_row(row, clear, last);
+  if ((row.size() - shape().size(last)) % full != 0)
+    return false;
+  bool prepared = true;
+  while (prepared && !row.empty()) {
+    const bool is_last = row.size() <= full;
+    const MutableBytes packet = is_last ? row : row.first(full);
+    const MutableBytes envelope = packet.first(packet.size() - shape().mac);
+    row = row.subspan(packet.size());
+    prepared = prepare(envelope, is_last ? last : clear);
+    if (prepared)
+      rows_->add(envelope, packet.data() + envelope.size());
+  }
+  return rows_->finish() && prepared;
+}
+
+// What encryption begins with: a salt, which is the IV, and the pad.
+bool ClassicSealer::prepare(MutableBytes envelope, std::size_t clear) {
+  if (!random_.fill(envelope.first(kCipherIvSize)))
+    return false;
+  const MutableBytes pad = envelope.subspan(kCipherIvSize + clear);
+  std::fill(pad.begin(), pad.end(), static_cast<std::byte>(pad.size()));
+  return true;
 }
 
 OpenResult ClassicSealer::open(MutableBytes buffer) {

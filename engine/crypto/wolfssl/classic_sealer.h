@@ -16,6 +16,7 @@
 
 #include "engine/crypto/crypto_config.h"
 #include "engine/crypto/random_source.h"
+#include "engine/crypto/row_sealer.h"
 #include "engine/crypto/sealer.h"
 #include "engine/crypto/wolfssl/cipher.h"
 #include "engine/crypto/wolfssl/mac.h"
@@ -30,17 +31,20 @@ class ClassicSealer final : public Sealer {
 
   // For make().
   ClassicSealer(const SealShape& shape, std::unique_ptr<Cipher> cipher, std::unique_ptr<Mac> mac,
-                std::string name, RandomSource& random);
+                std::unique_ptr<RowSealer> rows, std::string name, RandomSource& random);
 
   std::string_view name() const override { return name_; }
   bool seal(MutableBytes buffer, std::size_t clear) override;
+  bool seal_row(MutableBytes row, std::size_t clear, std::size_t last) override;
   OpenResult open(MutableBytes buffer) override;
 
  private:
+  bool prepare(MutableBytes envelope, std::size_t clear);
   OpenResult decrypt(MutableBytes envelope);
 
   std::unique_ptr<Cipher> cipher_;  // none: hash only
   std::unique_ptr<Mac> mac_;
+  std::unique_ptr<RowSealer> rows_;  // none: one packet after the other
   std::string name_;
   RandomSource& random_;
 };

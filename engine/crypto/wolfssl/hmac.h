@@ -69,6 +69,20 @@ using Sha512Hash =
     HashFunction<wc_Sha512, wc_InitSha512, wc_Sha512Update, wc_Sha512Final, wc_Sha512Copy,
                  wc_Sha512Free, WC_SHA512_DIGEST_SIZE, WC_SHA512_BLOCK_SIZE>;
 
+// A key as one block of its hash, which is what HMAC begins with. `block` is zero before.
+template <typename Hash>
+[[nodiscard]] bool hmac_key_block(ConstBytes key, SecretBytes<Hash::kBlockSize>& block) {
+  if (key.size() <= Hash::kBlockSize) {
+    std::copy(key.begin(), key.end(), block.data());
+    return true;
+  }
+  typename Hash::State state{};
+  const bool good =
+      Hash::init(state) && Hash::update(state, key) && Hash::finish(state, block.data());
+  Hash::free(state);
+  return good;
+}
+
 template <typename Hash>
 class HmacKey {
  public:
@@ -82,15 +96,8 @@ class HmacKey {
   [[nodiscard]] bool set(ConstBytes key) {
     forget();
     SecretBytes<Hash::kBlockSize> block;
-    bool good = true;
-    if (key.size() <= Hash::kBlockSize) {
-      std::copy(key.begin(), key.end(), block.data());
-    } else {
-      typename Hash::State state{};
-      good = Hash::init(state) && Hash::update(state, key) && Hash::finish(state, block.data());
-      Hash::free(state);
-    }
-    return good && absorb(inner_, block, std::byte{0x36}) && absorb(outer_, block, std::byte{0x5c});
+    return hmac_key_block<Hash>(key, block) && absorb(inner_, block, std::byte{0x36}) &&
+           absorb(outer_, block, std::byte{0x5c});
   }
 
   // The MAC of the parts one behind the other; `out` is kSize bytes.

@@ -25,6 +25,7 @@ namespace ringknet {
 namespace {
 
 constexpr std::size_t kTrialSize = 26;
+constexpr std::size_t kTrialRow = 9;  // one more than are worked on at once
 
 std::array<std::byte, kTrialSize> trial_packet() {
   std::array<std::byte, kTrialSize> packet;
@@ -33,17 +34,30 @@ std::array<std::byte, kTrialSize> trial_packet() {
   return packet;
 }
 
-bool comes_back(Sealer& from, Sealer& to) {
+// A row, since packets of rows may be sealed in another way than single ones; and those are a row
+// of one.
+bool comes_back(Sealer& from, Sealer& to, std::size_t count) {
   const auto packet = trial_packet();
   const SealShape& shape = from.shape();
-  std::vector<std::byte> buffer(shape.size(kTrialSize));
-  std::copy(packet.begin(), packet.end(), buffer.begin() + static_cast<std::ptrdiff_t>(shape.lead));
-  if (!from.seal(buffer, kTrialSize))
+  const std::size_t size = shape.size(kTrialSize);
+  std::vector<std::byte> row(count * size);
+  for (std::size_t i = 0; i < count; ++i)
+    std::copy(packet.begin(), packet.end(),
+              row.begin() + static_cast<std::ptrdiff_t>(i * size + shape.lead));
+  if (!from.seal_row(row, kTrialSize, kTrialSize))
     return false;
-  const OpenResult result = to.open(buffer);
-  const auto* opened = std::get_if<Opened>(&result);
-  return opened != nullptr &&
-         std::equal(packet.begin(), packet.end(), opened->clear.begin(), opened->clear.end());
+  for (std::size_t i = 0; i < count; ++i) {
+    const OpenResult result = to.open(MutableBytes(row).subspan(i * size, size));
+    const auto* opened = std::get_if<Opened>(&result);
+    if (opened == nullptr ||
+        !std::equal(packet.begin(), packet.end(), opened->clear.begin(), opened->clear.end()))
+      return false;
+  }
+  return true;
+}
+
+bool comes_back(Sealer& from, Sealer& to) {
+  return comes_back(from, to, 1) && comes_back(from, to, kTrialRow);
 }
 
 MadeSealer make_classic(Keyring& keyring, const CryptoSuite& suite, ConstBytes private_key) {

@@ -7,6 +7,9 @@
 #include <array>
 #include <cstring>
 
+#ifdef RINGKNET_HAVE_MULTIBUFFER
+#include "engine/crypto/multibuffer/gcm.h"
+#endif
 #include "engine/crypto/secret.h"
 #include "engine/crypto/wolfssl/aead_cipher.h"
 #include "engine/crypto/wolfssl/hmac.h"
@@ -101,14 +104,23 @@ std::unique_ptr<Aead> make(std::string_view name, std::size_t key_size, ConstByt
   return aead;
 }
 
+template <std::size_t kKeySize>
+std::unique_ptr<Aead> make_gcm(std::string_view name, ConstBytes private_key) {
+#ifdef RINGKNET_HAVE_MULTIBUFFER
+  if (multibuffer::gcm_manager() != nullptr)
+    return make<multibuffer::GcmCipher<kKeySize>>(name, kKeySize, private_key);
+#endif
+  return make<GcmCipher>(name, kKeySize, private_key);
+}
+
 }  // namespace
 
 std::unique_ptr<Aead> make_aead(CipherType type, ConstBytes private_key) {
   switch (type) {
     case CipherType::kAes128Gcm:
-      return make<GcmCipher>("aes128gcm", 16, private_key);
+      return make_gcm<16>("aes128gcm", private_key);
     case CipherType::kAes256Gcm:
-      return make<GcmCipher>("aes256gcm", 32, private_key);
+      return make_gcm<32>("aes256gcm", private_key);
     case CipherType::kChaChaPoly:
       return make<ChaChaPolyCipher>("chachapoly1305", 32, private_key);
     default:
