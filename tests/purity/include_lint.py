@@ -43,6 +43,7 @@ RULES = {
     "engine/core": (["engine/base/", "engine/wire/", "engine/core/"] + CORE_INTERFACES, PURE),
     "engine/crypto": (["engine/base/", "engine/crypto/"], PURE),
     "engine/crypto/wolfssl": (["engine/base/", "engine/crypto/"], PURE | {"wolfssl/"}),
+    "engine/crypto/multibuffer": (["engine/base/", "engine/crypto/"], PURE | {"wolfssl/", "intel-ipsec-mb.h"}),
     "engine/compress": (["engine/base/", "engine/compress/"], PURE),
     "engine/compress/codecs": (
         ["engine/base/", "engine/compress/"],
@@ -170,6 +171,8 @@ PLANTED = [
     ("engine/crypto/a.cc", "#include <wolfssl/options.h>", True),
     ("engine/crypto/wolfssl/a.cc", "#include <wolfssl/options.h>", False),
     ("engine/crypto/wolfssl/a.cc", '#include "engine/core/b.h"', True),
+    ("engine/crypto/wolfssl/a.cc", "#include <intel-ipsec-mb.h>", True),
+    ("engine/crypto/multibuffer/a.cc", "#include <intel-ipsec-mb.h>", False),
     ("engine/crypto/a.cc", '#include "engine/core/b.h"', True),
     ("engine/compress/a.cc", "#include <lz4.h>", True),
     ("engine/compress/codecs/a.cc", "#include <lz4.h>", False),
