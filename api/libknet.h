@@ -613,7 +613,7 @@ struct knet_handle_stats {
   uint64_t tx_crypt_time_min;
   uint64_t tx_crypt_time_max;
   uint64_t rx_crypt_packets; /* data packets decrypted */
-  uint64_t rx_crypt_time_ave;
+  uint64_t rx_crypt_time_ave; /* the same, of each sixteenth one */
   uint64_t rx_crypt_time_min;
   uint64_t rx_crypt_time_max;
 };

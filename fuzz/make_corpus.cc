@@ -302,6 +302,44 @@ bool write_decompress(const std::filesystem::path& root) {
   return corpus.good();
 }
 
+// An entry or an address as access_list_fuzz reads it: 10.0.x.y, or fd00::x:y.
+Output& address(Output& out, bool six, unsigned x, unsigned y) {
+  return out.u8(six ? 1 : 0).u8(six ? 0xfd : 10).u8(x).u8(y);
+}
+
+bool write_access_lists(const std::filesystem::path& root) {
+  using Op = AccessOp;
+  Corpus corpus(root, "access_list_fuzz");
+  for (const bool six : {false, true}) {
+    Output out;
+    address(op(out, Op::kInsert).u8(0xff).u8(0), six, 1, 2);  // accept one address
+    address(address(op(out, Op::kInsert).u8(0).u8(3 + 2), six, 1, 0), six, 1, 9);  // reject a range
+    address(op(out, Op::kInsert).u8(1).u8(1), six, 0, 0).u8(six ? 3 : 2).u8(0xff).u8(0).u8(0);
+    for (const unsigned last : {0, 2, 9, 10})
+      address(op(out, Op::kAsk), six, 1, last);
+    op(out, Op::kRemoveKnown).u8(0);
+    address(op(out, Op::kAsk), !six, 1, 2);
+    address(op(out, Op::kRemove).u8(0), six, 1, 2);
+    address(op(out, Op::kAsk), six, 1, 2);
+    op(out, Op::kClear);
+    corpus.add(six ? "six" : "four", out);
+  }
+  return corpus.good();
+}
+
+// Any bytes are calls: these are a beginning.
+bool write_calls(const std::filesystem::path& root) {
+  Corpus corpus(root, "api_fuzz");
+  for (const unsigned start : {0, 1}) {
+    Output out;
+    out.u8(start);
+    for (unsigned i = 0; i < 600; ++i)
+      out.u8(i * i * 7 + i % 13);
+    corpus.add(start == 0 ? "from-nothing" : "from-links", out);
+  }
+  return corpus.good();
+}
+
 }  // namespace
 }  // namespace ringknet::fuzz
 
@@ -313,7 +351,8 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path root(argv[1]);
   const bool written = write_packets(root) && write_reassembly(root) && write_window(root) &&
-                       write_links(root) && write_fabric(root) && write_decompress(root);
+                       write_links(root) && write_fabric(root) && write_decompress(root) &&
+                       write_access_lists(root) && write_calls(root);
   if (!written)
     std::fputs("could not write the corpora\n", stderr);
   return written ? 0 : 1;

@@ -68,6 +68,16 @@ enum class FabricOp : std::uint8_t {
   kCount
 };
 
+enum class AccessOp : std::uint8_t {
+  kInsert,       // i8 position, entry
+  kRemove,       // entry
+  kRemoveKnown,  // u8 which
+  kClear,
+  kAsk,  // address
+  kCount
+  // An entry is u8 kind and one or two addresses; an address is u8 kind and three bytes.
+};
+
 template <typename Op>
 Op next_op(Input& input) {
   return Op(input.u8() % static_cast<std::uint8_t>(Op::kCount));

@@ -243,6 +243,8 @@ class Fabric {
   Link* control_link(const Arrival& arrival, HostId sender, LinkId id);
   bool proven(const Arrival& arrival, HostId sender, bool may_prove);
   void learn(const Arrival& arrival, Link& link);
+  bool in_order(const Arrival& arrival, Host& host);
+  void on_restart(Host& host);
   bool admits(const Link& link, const Address& from) const;
   void give_up_partials(Host& host);
   void expire_behind(Host& host);

@@ -157,6 +157,7 @@ void Fabric::refresh_host(Host& host) {
     // Whoever comes back under this id may be a new process with a sequence of its own.
     give_up_partials(host);
     host.sequence.reset();
+    host.newest = {};
   }
   emit({.kind = reachable ? Event::Kind::kHostReachable : Event::Kind::kHostUnreachable,
         .host = host.id});

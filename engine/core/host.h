@@ -12,10 +12,28 @@
 #include "engine/core/link.h"
 #include "engine/core/peer_sequence.h"
 #include "engine/core/reassembly.h"
+#include "engine/crypto/sealer.h"
 
 namespace ringknet {
 
 using LinkList = FixedVector<Link*, kLinksPerHost>;
+
+// How far a sender is, by the packet counters of envelopes that have them.
+struct PacketOrder {
+  Epoch epoch{};
+  std::uint64_t counter = 0;  // 0: nothing came yet
+
+  // Whether another process made the packet than those before.
+  bool other_boot(const Opened& of) const { return counter != 0 && !same_boot(of.epoch, epoch); }
+  // Whether the packet was sent after everything that came before; then it is the newest.
+  bool advance(const Opened& of) {
+    const bool late = counter != 0 && (epoch == of.epoch ? of.counter <= counter
+                                                         : is_successor(epoch, of.epoch));
+    if (!late)
+      *this = {of.epoch, of.counter};
+    return !late;
+  }
+};
 
 struct Host {
   Host(HostId host_id, MessagePool& pool) : id(host_id), reassembly(pool) {}
@@ -28,6 +46,7 @@ struct Host {
   LinkList routes;              // the links a message is sent over, or (round robin) takes turns on
   std::uint64_t chosen_by = 0;  // the send() that chose it last: a list may name it many times
   PeerSequence sequence;
+  PacketOrder newest;  // of what came in envelopes with counters
   Reassembly reassembly;
 
   Link* link(LinkId link_id) const { return links[raw(link_id)].get(); }

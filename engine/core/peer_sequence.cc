@@ -24,16 +24,20 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
     return PingMeaning::kNothing;
   }
   Instant stamp = instant_of(ping.stamp);
-  if (stamp == kNever)
-    stamp = now;  // not a clock we can read: arrival order has to do
-  const bool first = ping_stamp_ == kNever;
-  const bool late = !first && stamp <= ping_stamp_ && ping_stamp_ - stamp < kRebootGap;
+  const bool clocked = stamp != kNever;
+  if (!clocked)
+    stamp = now;  // no clock we can read, or a challenge: arrival order has to do
+  const bool comparable = ping_stamp_ != kNever && clocked == clocked_;
+  if (!comparable)
+    data_stamp_ = kNever;
+  const bool late = comparable && stamp <= ping_stamp_ && ping_stamp_ - stamp < kRebootGap;
   if (late)
     return PingMeaning::kNothing;
 
   PingMeaning meaning = PingMeaning::kNothing;
   if (ping.seq.none()) {
-    if (restarted(now, stamp, slack)) {
+    const bool by_clock = comparable && clocked;
+    if (by_clock ? restarted(now, stamp, slack) : restarted_by_arrival(now, slack)) {
       window_.reset();
       last_data_ = kNever;
       meaning = PingMeaning::kRestarted;
@@ -48,6 +52,7 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
   } else {
     window_.advance(ping.seq);
   }
+  clocked_ = clocked;
   ping_stamp_ = stamp;
   ping_arrival_ = now;
   ping_seq_ = ping.seq;
@@ -67,6 +72,15 @@ bool PeerSequence::restarted(Instant now, Instant stamp, Duration slack) const {
   // PING comes together with the data.
   return last_data_ != kNever && now - last_data_ > slack &&
          stamp - ping_stamp_ > (last_data_ - ping_arrival_) + slack;
+}
+
+// Without a clock, a PING that says "nothing" may have been overtaken by whatever else came within
+// the slack. If the sender did start anew, its next PING says so again.
+bool PeerSequence::restarted_by_arrival(Instant now, Duration slack) const {
+  const bool overtaken_by_ping =
+      ping_stamp_ != kNever && !ping_seq_.none() && now - ping_arrival_ <= slack;
+  const bool overtaken_by_data = last_data_ != kNever && now - last_data_ <= slack;
+  return window_.started() && ping_stamp_ != kNever && !overtaken_by_ping && !overtaken_by_data;
 }
 
 // Whether no data came for so long that this PING cannot have been overtaken by it. By our clock

@@ -38,12 +38,14 @@ class PeerSequence {
 
  private:
   bool restarted(Instant now, Instant stamp, Duration slack) const;
+  bool restarted_by_arrival(Instant now, Duration slack) const;
   bool quiet_since_data(Instant now, Instant stamp, Duration quiet) const;
 
   SeenWindow window_;
   Instant last_data_ = kNever;
   Instant data_stamp_ = kNever;  // the newest PING's stamp when that data came
-  // The newest timed PING, by its sender's clock.
+  // The newest timed PING, by its sender's clock; by ours where that cannot be read.
+  bool clocked_ = false;
   Instant ping_stamp_ = kNever;
   Instant ping_arrival_ = kNever;
   MessageSeq ping_seq_{};

@@ -95,7 +95,7 @@ struct HandleStats {
   std::uint64_t tx_seal_overhead = 0;  // of data packets
   WorkTime tx_seal;                    // of data packets
   std::uint64_t rx_opened = 0;         // data packets
-  WorkTime rx_open;                    // of data packets
+  WorkTime rx_open;                    // of some of them
 };
 
 }  // namespace ringknet

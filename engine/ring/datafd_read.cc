@@ -97,6 +97,7 @@ void DatafdReader::on_nothing(Datafd& datafd) {
 void DatafdReader::on_failure(Datafd& datafd, int error) {
   switch (error) {
     case ENOBUFS:
+    case ENOMEM:  // the kernel's own: no reason to give up what it was needed for
       datafd.read.starved = true;
       return;
     case EAGAIN:

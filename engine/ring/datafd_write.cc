@@ -95,8 +95,8 @@ void DatafdWriter::on_writable(const Completion& completion) {
   }
   flush(*datafd);
   // A descriptor in error that still refuses would end the next poll at once: the next message
-  // tries again.
-  const bool in_error = completion.result < 0 || (completion.result & (POLLERR | POLLHUP)) != 0;
+  // tries again. A poll that failed says nothing about the descriptor.
+  const bool in_error = completion.result > 0 && (completion.result & (POLLERR | POLLHUP)) != 0;
   if (!datafd->write.pending.empty() && !in_error)
     arm(*datafd);
 }

@@ -20,6 +20,9 @@ constexpr unsigned kFlagSets[] = {
     IORING_SETUP_CQSIZE,
 };
 
+// Between two tries to cancel the same operation.
+constexpr Duration kCancelPause = std::chrono::milliseconds(1);
+
 // A new ring's memory may lie where another thread's ring was until a moment ago. The kernel orders
 // the two, but liburing maps memory past the C library, where ThreadSanitizer does not see it: this
 // tells it.
@@ -72,7 +75,9 @@ Ring::Failure Ring::open() {
 
   // A seccomp filter may allow the set-up and forbid the rest: one operation there and back.
   queue({}, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
-  result = io_uring_submit_and_wait(&ring_, 1);
+  do {
+    result = io_uring_submit_and_wait(&ring_, 1);
+  } while (result == -EINTR);
   if (result < 0)
     return give_up(-result);
   harvest();
@@ -159,27 +164,45 @@ bool Ring::ended(Op op) const {
   return false;
 }
 
+bool Ring::refused(Op op) const {
+  for (std::size_t i = taken_; i < batch_.size(); ++i) {
+    if (batch_[i].op == op && batch_[i].result < 0)
+      return true;
+  }
+  return false;
+}
+
+Op Ring::queue_cancel(std::uint64_t user_data, int flags) {
+  const Op request{.kind = OpKind::kCancel, .generation = ++cancels_};
+  queue(request, [&](io_uring_sqe* sqe) { io_uring_prep_cancel64(sqe, user_data, flags); });
+  return request;
+}
+
 void Ring::cancel(Op op) {
   poll();  // so that everything prepared has started
-  if (ended(op))
-    return;
-  queue({.kind = OpKind::kCancel},
-        [&](io_uring_sqe* sqe) { io_uring_prep_cancel64(sqe, op.pack(), 0); });
-  poll();
-  while (!ended(op))
-    wait(std::nullopt);
+  while (!ended(op)) {
+    const Op request = queue_cancel(op.pack(), 0);
+    poll();
+    while (!ended(op) && !refused(request))
+      wait(std::nullopt);
+    // Refused: the operation ends by itself just now, or the kernel could not cancel it and has to
+    // be asked again.
+    if (!ended(op))
+      wait(kCancelPause);
+  }
 }
 
 void Ring::close() {
+  while (open_ && outstanding_ > 0) {
+    const Op request = queue_cancel(0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    for (bool again = false; outstanding_ > 0 && !again;) {
+      wait(std::nullopt);
+      again = refused(request);
+      taken_ = batch_.size();
+    }
+  }
   if (!open_)
     return;
-  queue({.kind = OpKind::kCancel}, [](io_uring_sqe* sqe) {
-    io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-  });
-  while (outstanding_ > 0) {
-    wait(std::nullopt);
-    taken_ = batch_.size();
-  }
   memory_order_of_rings.fetch_sub(1, std::memory_order_release);
   io_uring_queue_exit(&ring_);
   open_ = false;

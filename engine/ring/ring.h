@@ -82,10 +82,13 @@ class Ring {
   io_uring_sqe* next_entry();
   void harvest();
   bool ended(Op op) const;
+  bool refused(Op op) const;
+  Op queue_cancel(std::uint64_t user_data, int flags);
 
   io_uring ring_{};
   bool open_ = false;
   std::size_t outstanding_ = 0;  // operations whose last completion has not been harvested
+  std::uint32_t cancels_ = 0;    // so far: each has a number, to know its completion by
   std::vector<Completion> batch_;
   std::size_t taken_ = 0;
 };

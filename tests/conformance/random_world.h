@@ -33,19 +33,36 @@ inline constexpr int kClosedDescriptor = 1000000;
 inline constexpr size_t kBufferSize = KNET_MAX_PACKET_SIZE + 4096;
 inline constexpr int kErrnoUntouched = 7777;
 
+// Where the players' decisions come from: a generator, or bytes that somebody else has thought of,
+// and nothing but zeros after them.
 class Chance {
  public:
   explicit Chance(uint64_t seed) : engine_(seed) {}
-  uint64_t below(uint64_t bound) { return engine_() % bound; }
-  bool one_in(uint64_t n) { return below(n) == 0; }
-  uint64_t bits() { return engine_(); }
+  explicit Chance(std::span<const uint8_t> bytes) : bytes_(bytes), from_bytes_(true) {}
+  uint64_t below(uint64_t bound) {
+    return (from_bytes_ ? take(bound <= 256 ? 1 : sizeof(uint64_t)) : engine_()) % bound;
+  }
+  bool one_in(uint64_t n) { return below(n) == n - 1; }
+  uint64_t bits() { return from_bytes_ ? take(sizeof(uint64_t)) : engine_(); }
   template <typename List>
   auto pick(const List& list) {
     return std::data(list)[below(std::size(list))];
   }
+  bool used_up() const { return from_bytes_ && bytes_.empty(); }
 
  private:
+  uint64_t take(size_t size) {
+    uint64_t value = 0;
+    for (; size > 0 && !bytes_.empty(); --size) {
+      value = value << 8 | bytes_.front();
+      bytes_ = bytes_.subspan(1);
+    }
+    return value;
+  }
+
   std::mt19937_64 engine_;
+  std::span<const uint8_t> bytes_;
+  bool from_bytes_ = false;
 };
 
 struct World;

@@ -126,13 +126,20 @@ void Injector::before_enter(io_uring& ring) {
     on_submission(ring.sq.sqes[at & ring.sq.ring_mask]);
 }
 
+bool Injector::spared(const io_uring_sqe& entry) const {
+  if (entry.opcode != IORING_OP_SENDMSG)
+    return false;
+  const auto* message = reinterpret_cast<const msghdr*>(entry.addr);
+  return message->msg_iov[0].iov_len < spared_below_;
+}
+
 void Injector::on_submission(io_uring_sqe& entry) {
   const std::uint64_t user_data = entry.user_data;
   const std::size_t kind = index(Op::unpack(user_data).kind);
   KindState& of_kind = kinds_[std::min(kind, kOpKinds - 1)];
   ++of_kind.submitted;
   under_way_.push_back(user_data);
-  if (of_kind.fail_left == 0)
+  if (of_kind.fail_left == 0 || spared(entry))
     return;
   --of_kind.fail_left;
   io_uring_prep_nop(&entry);
@@ -213,7 +220,8 @@ std::size_t allowed(Call call, std::size_t size) {
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 extern "C" {
 
-int __real_io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params* parameters);
+int __real_io_uring_queue_init_params(unsigned entries, io_uring* ring,
+                                      io_uring_params* parameters);
 int __wrap_io_uring_queue_init_params(unsigned entries, io_uring* ring,
                                       io_uring_params* parameters) {
   Injector::take_thread();

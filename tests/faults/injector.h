@@ -50,6 +50,8 @@ class Injector {
 
   // The next `count` operations of the kind complete with that errno and do nothing.
   void fail(OpKind kind, int error, unsigned count = 1);
+  // Sends of fewer bytes are left alone: faults are to hit data, not PINGs.
+  void spare_sends_below(std::size_t size) { spared_below_ = size; }
   // Those of the kind that are going on end with that errno now. Answers how many those are.
   unsigned end(OpKind kind, int error);
   // The next `count` completions of the kind that have more than `result` bytes tell that many.
@@ -100,6 +102,7 @@ class Injector {
 
   static std::size_t index(OpKind kind) { return static_cast<std::size_t>(kind); }
   CallState& state(Call call) { return calls_[static_cast<std::size_t>(call)]; }
+  bool spared(const io_uring_sqe& entry) const;
   void on_submission(io_uring_sqe& entry);
   void on_completion(io_uring_cqe& entry);
 
@@ -108,8 +111,9 @@ class Injector {
   unsigned completions_ = 0;
   std::array<KindState, kOpKinds> kinds_{};
   std::array<CallState, static_cast<std::size_t>(Call::kCount)> calls_{};
-  std::map<std::uint64_t, int> ends_with_;   // user data of operations -> errno
-  std::vector<std::uint64_t> under_way_;     // user data
+  std::map<std::uint64_t, int> ends_with_;  // user data of operations -> errno
+  std::vector<std::uint64_t> under_way_;    // user data
+  std::size_t spared_below_ = 0;
   std::uint64_t injected_ = 0;
   std::uint64_t overflows_ = 0;
 };

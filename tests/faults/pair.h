@@ -72,8 +72,8 @@ class Stream {
 };
 
 struct Idle {
-  std::uint64_t enters = 0;          // of io_uring_enter
-  std::chrono::nanoseconds cpu{};    // of the engine's thread
+  std::uint64_t enters = 0;        // of io_uring_enter
+  std::chrono::nanoseconds cpu{};  // of the engine's thread
 };
 
 class Pair {
@@ -111,8 +111,8 @@ struct Belongings {
 };
 Belongings belongings();
 
-// Runs the body twice, so that what is made once per process is there, and a third time, after
-// which descriptors, threads and memory have to be what they were before it.
+// Runs a pair with a little traffic, so that what is made once per process is there, and then the
+// body, after which descriptors, threads and memory have to be what they were before it.
 void check_nothing_left(const std::function<void()>& body);
 
 std::string error_name(int error);

@@ -130,27 +130,56 @@ class Network:
             raise Unavailable(f"nftables cannot filter bridges here: {error}") from error
 
     def _build_node(self, node, links, mtu):
-        inside, outside = [], []
+        self._mtu = mtu
         for link in range(links):
-            port = f"n{node}l{link}"
-            hardware = _hardware_address(node, link)
-            inside += [
-                # One frame a packet: the switch is to see what a real wire would carry.
-                f"link add l{link} address {hardware} mtu {mtu} type veth "
-                f"peer name {port} mtu {mtu} netns {self._switch.pid}",
-                f"link set l{link} gso_max_segs 1 up",
-                f"addr add {address(node, link)}/24 dev l{link}",
-            ]
-            for other in self._node_spaces:
-                if other != node:
-                    # Fixed neighbours: a cut link is silent, it does not become unresolvable.
-                    inside.append(
-                        f"neigh add {address(other, link)} dev l{link} nud permanent "
-                        f"lladdr {_hardware_address(other, link)}"
-                    )
-            outside.append(f"link set {port} gso_max_segs 1 master net{link} up")
+            self.add_device(node, link)
+
+    def add_device(self, node, link):
+        """A node's device on one of the networks, as new."""
+        port = f"n{node}l{link}"
+        hardware = _hardware_address(node, link)
+        inside = [
+            # One frame a packet: the switch is to see what a real wire would carry.
+            f"link add l{link} address {hardware} mtu {self._mtu} type veth "
+            f"peer name {port} mtu {self._mtu} netns {self._switch.pid}",
+            f"link set l{link} gso_max_segs 1 up",
+            *self._address_lines(node, link),
+        ]
         self._node_spaces[node].run("ip", "-batch", "-", text="\n".join(inside) + "\n")
-        self._switch.run("ip", "-batch", "-", text="\n".join(outside) + "\n")
+        self._switch.run("ip", "link", "set", port, "gso_max_segs", "1", "master", f"net{link}",
+                         "up")
+
+    def _address_lines(self, node, link):
+        lines = [f"addr add {address(node, link)}/24 dev l{link}"]
+        for other in self._node_spaces:
+            if other != node:
+                # Fixed neighbours: a cut link is silent, it does not become unresolvable.
+                lines.append(
+                    f"neigh replace {address(other, link)} dev l{link} nud permanent "
+                    f"lladdr {_hardware_address(other, link)}"
+                )
+        return lines
+
+    # --- devices and addresses that come and go
+
+    def remove_device(self, node, link):
+        """Deletes a node's device, and with it everything that hangs on it."""
+        self._node_spaces[node].run("ip", "link", "del", f"l{link}")
+
+    def set_device(self, node, link, up):
+        """Takes a device down, or up again with what the kernel forgot meanwhile."""
+        self._node_spaces[node].run("ip", "link", "set", f"l{link}", "up" if up else "down")
+        if up:
+            lines = self._address_lines(node, link)[1:]
+            self._node_spaces[node].run("ip", "-batch", "-", text="\n".join(lines) + "\n")
+
+    def remove_address(self, node, link):
+        self._node_spaces[node].run("ip", "addr", "del", f"{address(node, link)}/24", "dev",
+                                    f"l{link}")
+
+    def restore_address(self, node, link):
+        lines = self._address_lines(node, link)
+        self._node_spaces[node].run("ip", "-batch", "-", text="\n".join(lines) + "\n")
 
     def add_address(self, node, number):
         """One more address for a node on its first network, as if it were node `number`."""
@@ -210,10 +239,13 @@ class Network:
     def restore(self, node, link):
         self._set_fault(f"cut n{node}l{link}", [])
 
-    def drop_random(self, percent):
-        """Loses that share of all packets; 0 ends it."""
-        rules = [f"numgen random mod 100 < {percent} drop"] if percent else []
-        self._set_fault("random", rules)
+    def drop_random(self, percent, link=None):
+        """Loses that share of all packets, or of those of one network; 0 ends it."""
+        where = [""]
+        if link is not None:
+            where = [f'iifname "n{node}l{link}" ' for node in self._node_spaces]
+        rules = [f"{ports}numgen random mod 100 < {percent} drop" for ports in where]
+        self._set_fault(f"random {link}", rules if percent else [])
 
     def drop_icmp(self, dropped):
         """Nobody is told of a port that is closed."""

@@ -7,6 +7,7 @@ What a scenario expects of a node is not decided here.
 
 import collections
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -143,6 +144,17 @@ class Node:
         self._process.stdin.close()
         self._process = None
         self._note("killed", "")
+
+    def pause(self):
+        """Stops the process as the kernel does it: it notices nothing but the time."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def _read_lines(self, pipe):
         with pipe:

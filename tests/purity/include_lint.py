@@ -63,6 +63,7 @@ RULES = {
     "tests": (["engine/", "api/", "tests/"] + PUBLIC, ANY),
     "tests/api": (["tests/"] + PUBLIC, ANY),
     "fuzz": (["engine/base/", "engine/wire/", "engine/core/", "engine/crypto/", "engine/compress/", "fuzz/"], ANY),
+    "fuzz/api": (["fuzz/", "tests/conformance/"] + PUBLIC, ANY),
 }
 # Programs of their own, compiled without the tree's include path (with the peer's header, say), name their siblings
 # bare; everywhere else includes are written from the repository root.
@@ -195,6 +196,8 @@ PLANTED = [
     ("tests/unit/a.cc", '#include "b.h"', True),
     ("fuzz/a.cc", '#include "engine/wire/b.h"', False),
     ("fuzz/a.cc", '#include "engine/ring/b.h"', True),
+    ("fuzz/api/a.cc", '#include "api/libknet.h"', False),
+    ("fuzz/api/a.cc", '#include "engine/ring/b.h"', True),
 ]
 
 

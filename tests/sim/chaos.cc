@@ -20,21 +20,23 @@ Chaos::Chaos(Cluster& cluster)
     : cluster_(cluster),
       scenario_(cluster.scenario()),
       random_(random_for(scenario_.seed, Stream::kChaos)) {
-  const Features& on = scenario_.features;
-  if (on.cuts)
-    faults_.emplace_back([this] { cut(true); });
-  if (on.one_way_cuts)
-    faults_.emplace_back([this] { cut(false); });
-  if (on.restarts)
-    faults_.emplace_back([this] { restart(); });
-  if (on.pauses)
-    faults_.emplace_back([this] { pause(); });
-  if (on.mtu_changes)
-    faults_.emplace_back([this] { change_limits(); });
-  if (on.reconfiguration)
-    faults_.emplace_back([this] { reconfigure(); });
-  if (on.bursts)
-    faults_.emplace_back([this] { burst(); });
+  const auto add = [this](bool Features::*feature, std::function<void()> happen) {
+    if (scenario_.drawn.*feature)
+      faults_.push_back({scenario_.features.*feature, std::move(happen)});
+  };
+  add(&Features::cuts, [this] { cut(true); });
+  add(&Features::one_way_cuts, [this] { cut(false); });
+  add(&Features::restarts, [this] { restart(); });
+  add(&Features::pauses, [this] { pause(); });
+  add(&Features::mtu_changes, [this] { change_limits(); });
+  add(&Features::reconfiguration, [this] { reconfigure(); });
+  add(&Features::bursts, [this] { burst(); });
+  add(&Features::clogs, [this] { clog(); });
+  add(&Features::rebinds, [this] { rebind(); });
+  add(&Features::recompress, [this] { recompress(); });
+  add(&Features::forgery, [this] { forge(); });
+  add(&Features::replays, [this] { repeat(); });
+  add(&Features::floods, [this] { flood(); });
 }
 
 Duration Chaos::between(Duration low, Duration high) {
@@ -56,7 +58,12 @@ void Chaos::next() {
   cluster_.at(cluster_.now() + between(milliseconds(20), seconds(2)), [this] {
     if (cluster_.now() >= end_)
       return;
-    faults_[random_.below(faults_.size())]();
+    const Fault& fault = faults_[random_.below(faults_.size())];
+    const Random before = random_;
+    if (fault.on)
+      fault.happen();
+    random_ = before;
+    random_.next();
     next();
   });
 }
@@ -86,12 +93,14 @@ void Chaos::restart() {
   if (!cluster_.running(node))
     return;
   const bool reboot = scenario_.features.reboots && random_.chance(0.5);
+  const bool fast = scenario_.features.fast_restarts && random_.chance(0.5);
   const Duration away_min = scenario_.away_min();
-  const Duration away = between(away_min, away_min + 2 * scenario_.timeout_max());
+  const Duration slow = between(away_min, away_min + 2 * scenario_.timeout_max());
+  const Duration away = fast ? between(scenario_.delay_max(), away_min) : slow;
   cluster_.stop(node);
-  cluster_.at(cluster_.now() + away, [this, node, reboot] {
+  cluster_.at(cluster_.now() + away, [this, node, reboot, fast] {
     if (!cluster_.running(node))
-      cluster_.start(node, reboot);
+      cluster_.start(node, reboot, fast);
   });
 }
 
@@ -175,6 +184,93 @@ void Chaos::continue_burst(std::size_t node, std::size_t peer, std::uint32_t lef
   if (left > 0)
     cluster_.at(cluster_.now() + pause,
                 [this, node, peer, left] { continue_burst(node, peer, left); });
+}
+
+// A few paths hold back what they carry, and let go of it one after the other, in another order.
+void Chaos::clog() {
+  const bool everywhere = random_.chance(0.1);
+  const Duration most = scenario_.clog_max();
+  for (std::size_t a = 0; a < scenario_.nodes; ++a) {
+    for (std::size_t b = 0; b < scenario_.nodes; ++b) {
+      for (std::size_t l = 0; l < scenario_.links && a != b; ++l) {
+        const bool chosen = random_.chance(0.3);
+        const Duration begin = between(Duration::zero(), most / 2);
+        const Duration length = between(Duration::zero(), most / 2);
+        if (!chosen && !everywhere)
+          continue;
+        cluster_.at(cluster_.now() + begin, [this, a, b, l] {
+          if (cluster_.now() < end_)
+            cluster_.set_clogged(a, b, l, true);
+        });
+        cluster_.at(cluster_.now() + begin + length,
+                    [this, a, b, l] { cluster_.set_clogged(a, b, l, false); });
+      }
+    }
+  }
+}
+
+void Chaos::rebind() {
+  const std::size_t link = any_link();
+  const int learner = scenario_.link[link].dynamic_node;
+  const std::size_t draw = random_.next() % scenario_.nodes;
+  if (learner < 0 || static_cast<int>(draw) == learner)
+    return;
+  cluster_.rebind(draw, static_cast<std::size_t>(learner), link);
+}
+
+void Chaos::recompress() {
+  const std::size_t node = any_node();
+  const std::size_t above = random_.chance(0.3) ? 0 : random_.between(1, 3000);
+  if (cluster_.present(node))
+    cluster_.set_compression(node, above);
+}
+
+// A few packets at a time.
+void Chaos::forge() {
+  for (std::uint64_t left = random_.between(1, 40); left > 0; --left) {
+    const std::size_t node = any_node();
+    const std::size_t as = other_node(node);
+    const std::size_t link = any_link();
+    const Duration wait = between(Duration::zero(), milliseconds(500));
+    cluster_.at(cluster_.now() + wait, [this, node, as, link] {
+      if (cluster_.present(node))
+        cluster_.forge_packet(node, as, link);
+    });
+  }
+}
+
+void Chaos::repeat() {
+  for (std::uint64_t left = random_.between(1, 100); left > 0; --left) {
+    const Duration wait = between(Duration::zero(), milliseconds(500));
+    cluster_.at(cluster_.now() + wait, [this] { cluster_.repeat_packet(); });
+  }
+}
+
+// All that the fabric takes, for a while. What it costs to simulate is bounded.
+void Chaos::flood() {
+  constexpr std::size_t kFloodsMax = 2;
+  constexpr std::size_t kBudget = std::size_t{6} * 1024 * 1024;
+  const std::size_t node = any_node();
+  const Duration length = between(milliseconds(20), milliseconds(400));
+  if (floods_++ < kFloodsMax)
+    continue_flood(node, cluster_.now() + length, kBudget);
+}
+
+void Chaos::continue_flood(std::size_t node, Instant until, std::size_t budget) {
+  if (cluster_.now() >= std::min(until, end_) || !cluster_.present(node))
+    return;
+  Ledger::Draft draft;
+  draft.receivers = static_cast<std::uint8_t>((1u << scenario_.nodes) - 1);
+  constexpr std::size_t kAtOnce = 64;
+  for (std::size_t sent = 0; sent < kAtOnce && cluster_.can_send(node); ++sent) {
+    draft.size = static_cast<std::uint32_t>(random_.chance(0.6) ? random_.between(1, 1500)
+                                                                : random_.between(1500, 30000));
+    if (draft.size > budget || !cluster_.send(node, draft, true))
+      return;
+    budget -= draft.size;
+  }
+  cluster_.at(cluster_.now() + milliseconds(1),
+              [this, node, until, budget] { continue_flood(node, until, budget); });
 }
 
 void Chaos::stop() {

@@ -29,6 +29,13 @@ class Chaos {
   void disable_link(std::size_t node, HostId host, LinkId link);
   void burst();
   void continue_burst(std::size_t node, std::size_t peer, std::uint32_t left);
+  void clog();
+  void rebind();
+  void recompress();
+  void forge();
+  void repeat();
+  void flood();
+  void continue_flood(std::size_t node, Instant until, std::size_t budget);
 
   std::size_t any_node() { return random_.below(scenario_.nodes); }
   std::size_t other_node(std::size_t node);
@@ -38,8 +45,15 @@ class Chaos {
   Cluster& cluster_;
   const Scenario& scenario_;
   Random random_;
-  std::vector<std::function<void()>> faults_;
+  // Those that the seed drew, in order; what was switched off by hand keeps its place and does
+  // nothing, so that the others come when they came.
+  struct Fault {
+    bool on;
+    std::function<void()> happen;
+  };
+  std::vector<Fault> faults_;
   Instant end_{};
+  std::size_t floods_ = 0;
   bool burst_done_ = false;
 };
 

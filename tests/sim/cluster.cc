@@ -8,6 +8,7 @@
 #include <cassert>
 #include <utility>
 
+#include "engine/compress/codecs/codecs.h"
 #include "tests/sim/fabric_inspector.h"
 #include "tests/sim/failure.h"
 
@@ -33,10 +34,17 @@ Cluster::Cluster(const Scenario& scenario, std::FILE* trace)
       network_(scenario),
       ledger_(scenario),
       watch_(scenario, network_),
+      intruder_(scenario),
       random_(random_for(scenario.seed, Stream::kNode)),
       nodes_(scenario.nodes) {
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
     nodes_[node].clock = scenario.clock[node];
+    nodes_[node].compress_above = scenario.compress_above[node];
+    if (scenario.suite != Suite::kClear) {
+      nodes_[node].keys[1] = Key{scenario.suite, 0};
+      nodes_[node].key_in_use = 1;
+      nodes_[node].clear_allowed = false;
+    }
     start(node, false);
   }
 }
@@ -48,6 +56,25 @@ std::string Cluster::time() const {
   std::string fraction = std::to_string(total % 1'000'000);
   return std::to_string(total / 1'000'000) + "." + std::string(6 - fraction.size(), '0') +
          fraction + " s";
+}
+
+// A machine's clock: it began somewhere, and runs a little fast or slow.
+Instant Cluster::local(const Node& node, Instant at) const {
+  const std::int64_t drift = scenario_.drift[static_cast<std::size_t>(&node - nodes_.data())];
+  const Duration gone = at.time_since_epoch();
+  return at + node.clock + gone * drift / 1'000'000'000;
+}
+
+// When that clock will show `local_time` or more.
+Instant Cluster::global(const Node& node, Instant local_time) const {
+  const std::int64_t drift = scenario_.drift[static_cast<std::size_t>(&node - nodes_.data())];
+  const Duration gone = local_time.time_since_epoch() - node.clock;
+  Instant at(gone - gone * drift / (1'000'000'000 + drift));
+  while (local(node, at) < local_time)
+    at += Duration(1);
+  while (local(node, at - Duration(1)) >= local_time)
+    at -= Duration(1);
+  return at;
 }
 
 void Cluster::trace(std::size_t node, const char* what, const std::string& detail) {
@@ -75,7 +102,7 @@ void Cluster::run_until(Instant end) {
     if (event.kind == Queued::Kind::kAction) {
       const std::function<void()> action = std::move(actions_[event.index]);
       action();
-    } else if (!defer(event)) {
+    } else if (!hold(event) && !defer(event)) {
       handle(event);
     }
   }
@@ -86,7 +113,7 @@ void Cluster::run_until(Instant end) {
 // came meanwhile was handled: a process drains its sockets before it judges anybody.
 bool Cluster::defer(const Queued& event) {
   Node& node = nodes_[event.node];
-  if (event.deferred)
+  if (event.deferred && node.deferred > 0 && event.incarnation == node.incarnation)
     --node.deferred;
   const bool timer = event.kind == Queued::Kind::kWake;
   const bool draining = node.deferred > 0 && node.paused_until == now_;
@@ -123,6 +150,14 @@ void Cluster::handle(Queued& event) {
       } else {
         handle_arrival(event);
       }
+      break;
+    case Queued::Kind::kServe:
+      if (node.fabric && node.incarnation == event.incarnation)
+        serve(event.node);
+      break;
+    case Queued::Kind::kRead:
+      if (node.fabric && node.incarnation == event.incarnation)
+        read(event.node);
       break;
     case Queued::Kind::kWake:
       handle_wake(event);
@@ -206,7 +241,7 @@ void Cluster::poll_events(std::size_t index) {
 void Cluster::schedule_wake(std::size_t index) {
   Node& node = nodes_[index];
   const Instant deadline = node.fabric->next_deadline();
-  Instant wake = deadline == kNever ? kNever : std::max(now_, deadline - node.clock);
+  Instant wake = deadline == kNever ? kNever : std::max(now_, global(node, deadline));
   // A wake that is set and no later than needed does.
   if (wake == kNever) {
     node.wake = kNever;
@@ -229,23 +264,34 @@ void Cluster::schedule_wake(std::size_t index) {
 // --- the life of a process
 // ------------------------------------------------------------------------
 
-void Cluster::start(std::size_t index, bool reboot) {
+void Cluster::start(std::size_t index, bool reboot, bool fast) {
   Node& node = nodes_[index];
   assert(!node.fabric);
   // The clock of a machine that booted begins near zero. See scenario.h for small steps back.
   constexpr Duration kBooted = std::chrono::seconds(5);
   if (reboot && node.stopped_at.time_since_epoch() > kBooted + std::chrono::seconds(12))
-    node.clock = kBooted - now_.time_since_epoch();
+    node.clock += Instant(kBooted) - local(node);
+  ++node.incarnation;
+  const Random keys = random_for(scenario_.seed, Stream::kKeys);
+  node.randomness = std::make_unique<SeededSource>(Random(keys).next() + 256 * node.incarnation +
+                                                   index);
   Fabric::Config config;
   config.self = host_of(index);
+  config.random = node.randomness.get();
+  for (const CompressId id : {CompressId::kLz4, CompressId::kLz4hc})
+    config.decompressors[static_cast<std::size_t>(id)] = find_codec(id)->decompressor();
   node.fabric = std::make_unique<Fabric>(std::move(config));
-  ++node.incarnation;
+  node.seal_log = {};
+  node.accounts = {};
+  node.unread = 0;
+  node.reading = false;
   node.sends = 0;
   node.wake = kNever;
   if (node.incarnation == 1)
     FabricInspector(*node.fabric).set_last_seq(MessageSeq{scenario_.first_seq[index]});
   watch_.began(now_, index);
   watch_.set_present(now_, index, true);
+  ledger_.began(index, node.incarnation, fast);
   if (trace_ != nullptr)
     trace(index, "start", label("incarnation", node.incarnation));
   configure_node(index);
@@ -256,6 +302,8 @@ void Cluster::configure_node(std::size_t index) {
   Node& node = nodes_[index];
   Fabric& fabric = *node.fabric;
   fabric.set_mtu_interval(local(node), scenario_.mtu_interval);
+  configure_keys(index);
+  apply_compression(fabric, node.compress_above);
   for (std::size_t peer = 0; peer < nodes_.size(); ++peer) {
     if (peer == index && !scenario_.loopback[index])
       continue;
@@ -289,6 +337,7 @@ void Cluster::configure_link(std::size_t index, std::size_t peer, std::size_t li
   config.dynamic = plan.dynamic_node == static_cast<int>(index);
   if (!config.dynamic)
     config.remote = network_.address(peer, link);
+  config.receive_buffer = scenario_.receive_buffer;
   const auto priority = static_cast<std::uint8_t>(random_.below(3));
   if (!fabric.link_configure(local(node), host, id, config) ||
       !fabric.link_set_timers(local(node), host, id, plan.timers) ||
@@ -302,9 +351,16 @@ void Cluster::configure_link(std::size_t index, std::size_t peer, std::size_t li
 void Cluster::stop(std::size_t index) {
   Node& node = nodes_[index];
   check_drops(index);
+  node.accounts.check(*node.fabric, index, nodes_.size(), scenario_.links);
   node.fabric.reset();
+  for (const std::uint32_t slot : node.inbox)
+    network_.give_back(slot);
+  node.inbox.clear();
+  node.inbox_bytes = {};
+  node.serving = false;
   node.stopped_at = local(node);
   node.paused_until = Instant{};
+  node.deferred = 0;
   watch_.set_present(now_, index, false);
   if (trace_ != nullptr)
     trace(index, "stop", "");
@@ -346,6 +402,8 @@ void Cluster::check_bounds(std::size_t index) {
     fail(label("node", index) + " holds more message buffers than partial messages can be");
   if (inspector.control_waiting() > 1024 + 16 * links)
     fail(label("node", index) + ": control packets pile up");
+  if (inspector.events_waiting() != 0)
+    fail(label("node", index) + " has events after the last one was taken");
 }
 
 // Reasons that only forged or broken packets give: nobody forges here.
@@ -360,7 +418,7 @@ void Cluster::check_drops(std::size_t index) {
       Drop::kNoBuffers};
   const DropCounters& drops = nodes_[index].fabric->drops();
   for (const Drop reason : kImpossible) {
-    if (drops[reason] != 0) {
+    if (drops[reason] != nodes_[index].accounts.bogus_as(reason)) {
       fail(label("node", index) + " dropped a packet as \"" + std::string(name(reason)) +
            "\", which no honest packet deserves");
     }
@@ -375,16 +433,17 @@ void Cluster::check_everything() {
     if (!present(node))
       continue;
     check_drops(node);
+    nodes_[node].accounts.check(fabric(node), node, nodes_.size(), scenario_.links);
     watch_.check_hosts(fabric(node), node);
     watch_.check_detection(now_, fabric(node), node);
+    watch_.check_pings(now_, fabric(node), node);
   }
 }
 
-std::size_t Cluster::sends_in_flight() const {
-  std::size_t sum = 0;
-  for (const Node& node : nodes_)
-    sum += node.sends;
-  return sum;
+bool Cluster::idle() const {
+  return std::ranges::none_of(nodes_, [](const Node& node) {
+    return node.fabric && (node.fabric->data_pending() || !node.inbox.empty() || node.unread > 0);
+  });
 }
 
 }  // namespace ringknet::sim

@@ -3,23 +3,29 @@
 // The virtual cluster: real fabrics on virtual machines, each with its clock and its process,
 // joined by the virtual network and driven by one queue of events. It plays the part of the ring:
 // it feeds the fabrics, drains them, and shows everything to the oracles. What goes wrong and when
-// is decided elsewhere (chaos.h), and so is what is sent (simulation.cc).
+// is decided elsewhere (chaos.h, rekey.h), and so is what is sent (simulation.cc).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <vector>
 
 #include "engine/core/fabric.h"
+#include "tests/sim/accounts.h"
 #include "tests/sim/digest.h"
+#include "tests/sim/intruder.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/link_watch.h"
 #include "tests/sim/network.h"
 #include "tests/sim/scenario.h"
+#include "tests/sim/sealing.h"
 
 namespace ringknet::sim {
 
@@ -35,7 +41,7 @@ class Cluster {
   std::string time() const;
 
   // --- faults
-  void start(std::size_t node, bool reboot);
+  void start(std::size_t node, bool reboot, bool fast = false);
   void stop(std::size_t node);
   void pause(std::size_t node, Instant until);
   bool present(std::size_t node) const { return nodes_[node].fabric && !paused(nodes_[node]); }
@@ -43,6 +49,22 @@ class Cluster {
   void set_cut(std::size_t from, std::size_t to, std::size_t link, bool cut);
   void set_limits(std::size_t from, std::size_t to, std::size_t link, std::uint32_t device_mtu,
                   std::uint32_t hole_mtu);
+  // A path holds back what would arrive, or lets go of it.
+  void set_clogged(std::size_t from, std::size_t to, std::size_t link, bool clogged);
+  // The address under which a node is seen on a dynamic link changes.
+  void rebind(std::size_t node, std::size_t peer, std::size_t link);
+  // Somebody repeats a packet that a node was given, or makes one up for it.
+  void repeat_packet();
+  void forge_packet(std::size_t node, std::size_t as, std::size_t link);
+
+  // --- configuration that outlives a process: a new one begins with it
+  void install_key(std::size_t node, std::size_t slot, Key key);
+  void use_key(std::size_t node, std::size_t slot);
+  void erase_key(std::size_t node, std::size_t slot);
+  void allow_clear(std::size_t node, bool allowed);
+  // Bytes above which messages are compressed; 0 for none.
+  void set_compression(std::size_t node, std::size_t above);
+
   // Configuration calls go through here, so that what they cause is drained.
   void configure(std::size_t node, const std::function<void(Fabric&, Instant)>& call);
   // From now on nothing goes wrong: no loss, no cut, no refusal.
@@ -51,8 +73,13 @@ class Cluster {
   // --- traffic
   // False when the fabric had no room or nobody could be reached.
   bool send(std::size_t node, const Ledger::Draft& draft, bool broadcast);
+  bool can_send(std::size_t node) const { return nodes_[node].fabric->can_send(); }
+  // Whether messages wait anywhere: to be sent, to be received, or to be read.
+  bool idle() const;
 
   // --- looking at it
+  // The largest slice that a path carries in the sender's envelope.
+  std::uint32_t exact_slice(std::size_t from, std::size_t to, std::size_t link);
   Fabric& fabric(std::size_t node) { return *nodes_[node].fabric; }
   Network& network() { return network_; }
   Ledger& ledger() { return ledger_; }
@@ -60,20 +87,37 @@ class Cluster {
   const Scenario& scenario() const { return scenario_; }
   std::uint64_t digest() const { return digest_.value(); }
   std::uint64_t datagrams() const { return datagram_count_; }
-  // Sends that have not ended, over all nodes.
-  std::size_t sends_in_flight() const;
+  const Intruder& intruder() const { return intruder_; }
+  std::uint64_t unread_lost() const { return unread_lost_; }
   void check_everything();
 
  private:
   struct Completion {
     TransmitId id;
+    Network::Place to;
+    Transmit::Kind kind = Transmit::Kind::kData;
+    std::size_t size = 0;
     TransmitResult result;
     ConstBytes bytes;  // of the fabric; must not change before the end of the send
     std::uint64_t checksum = 0;
   };
   struct Node {
+    SealLog seal_log;
+    std::unique_ptr<SeededSource> randomness;
     std::unique_ptr<Fabric> fabric;  // null while the process is gone
     std::uint32_t incarnation = 0;
+    // Configuration.
+    std::array<std::optional<Key>, kKeySlots + 1> keys{};
+    std::size_t key_in_use = 0;
+    bool clear_allowed = true;
+    std::size_t compress_above = 0;
+    // Datagrams in its sockets while it is busy, and what its application has not read yet.
+    std::deque<std::uint32_t> inbox;
+    std::array<std::size_t, kLinksMax> inbox_bytes{};
+    bool serving = false;
+    std::size_t unread = 0;
+    bool reading = false;
+    Accounts accounts;
     Duration clock{};      // added to virtual time
     Instant stopped_at{};  // by its clock
     Instant paused_until{};
@@ -82,7 +126,7 @@ class Cluster {
     std::size_t deferred = 0;  // events that wait for the end of a pause
   };
   struct Queued {
-    enum class Kind : std::uint8_t { kArrival, kWake, kDone, kReport, kAction };
+    enum class Kind : std::uint8_t { kArrival, kServe, kRead, kWake, kDone, kReport, kAction };
     Instant at;
     std::uint64_t order = 0;
     std::uint32_t index = 0;  // datagram, completion, report or action
@@ -95,24 +139,41 @@ class Cluster {
     }
   };
 
-  Instant local(const Node& node) const { return now_ + node.clock; }
+  Instant local(const Node& node) const { return local(node, now_); }
+  Instant local(const Node& node, Instant at) const;
+  Instant global(const Node& node, Instant local_time) const;
   bool paused(const Node& node) const { return node.paused_until > now_; }
   void push(Queued event);
   bool defer(const Queued& event);
   void handle(Queued& event);
   void handle_arrival(const Queued& event);
   void handle_wake(const Queued& event);
+  bool hold(const Queued& event);
+  void enqueue(std::size_t node, std::uint32_t index);
+  void serve(std::size_t node);
   void receive(std::size_t node, std::uint32_t index);
+  void receive_foreign(std::size_t node, std::uint32_t index);
+  void take_delivery(std::size_t node, std::size_t size);
+  void read(std::size_t node);
   void turn(std::size_t node);
   void poll_events(std::size_t node);
   void schedule_wake(std::size_t node);
   void transmit(std::size_t node, const Transmit& out);
   TransmitResult carry(std::size_t node, const Network::Place& to, const Transmit& out);
   void carry_segment(std::size_t node, const Network::Place& to, ConstBytes bytes, bool in_pieces);
+  std::uint8_t certain_receivers(std::size_t node);
+  void push_arrival(Instant at, std::uint32_t index);
+  // What a packet says, sealed or not.
+  ParsedPacket read_packet(std::size_t node, ConstBytes bytes) const;
+  void check_size(std::size_t node, const Network::Place& to, const Transmit& out);
   TransmitResult refusal(std::size_t node, const Network::Place& to, const Transmit& out);
   void complete(std::size_t node, const Completion& completion);
   void report_refused(const Datagram& datagram);
   void configure_node(std::size_t node);
+  void configure_keys(std::size_t node);
+  bool knows_native_only(std::size_t node) const;
+  void apply_key(std::size_t node, std::size_t slot);
+  void apply_compression(Fabric& fabric, std::size_t above);
   void configure_link(std::size_t node, std::size_t peer, std::size_t link);
   void check_bounds(std::size_t node);
   void check_drops(std::size_t node);
@@ -123,12 +184,15 @@ class Cluster {
   Network network_;
   Ledger ledger_;
   LinkWatch watch_;
+  NonceWatch nonces_;
+  Intruder intruder_;
   Digest digest_;
   Random random_;
   Instant now_{};
   bool healed_ = false;
   std::uint64_t order_ = 0;
   std::uint64_t datagram_count_ = 0;
+  std::uint64_t unread_lost_ = 0;  // messages that found too much unread
   std::vector<Node> nodes_;
   std::priority_queue<Queued> queue_;
   std::vector<Completion> completions_;

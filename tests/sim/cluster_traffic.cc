@@ -14,7 +14,21 @@ namespace ringknet::sim {
 namespace {
 
 using std::chrono::microseconds;
+
+// What waits for an application in the ring, and when senders are told to wait.
+constexpr std::size_t kUnreadMax = std::size_t{4} * 1024 * 1024;
+constexpr std::size_t kUnreadHigh = kUnreadMax / 4;
+// What a path holds back at most.
+constexpr std::size_t kHeldMax = 1000;
+
 using Status = TransmitResult::Status;
+
+PacketType type_of(const ParsedPacket& packet) {
+  if (const auto* ping = std::get_if<PingPacket>(&packet))
+    return ping->type;
+  const auto* mtu = std::get_if<MtuPacket>(&packet);
+  return mtu != nullptr ? mtu->type : PacketType::kData;
+}
 
 std::uint64_t checksum(ConstBytes bytes) {
   Digest digest;
@@ -47,6 +61,9 @@ bool Cluster::send(std::size_t index, const Ledger::Draft& draft, bool broadcast
   if (left) {
     Ledger::Draft remote = draft;
     remote.receivers &= static_cast<std::uint8_t>(~(1u << index));
+    if (scenario_.lossless())
+      remote.required |= certain_receivers(index);
+    remote.required &= remote.receivers;
     ledger_.sent(index, node.incarnation, inspector.last_seq(), remote, now_);
     if (trace_ != nullptr) {
       trace(index, "message",
@@ -59,10 +76,23 @@ bool Cluster::send(std::size_t index, const Ledger::Draft& draft, bool broadcast
   return left;
 }
 
+// Those that this node and that see each other: nothing may be lost between them where nothing goes
+// wrong.
+std::uint8_t Cluster::certain_receivers(std::size_t index) {
+  std::uint8_t mask = 0;
+  for (std::size_t peer = 0; peer < nodes_.size(); ++peer) {
+    if (peer != index && *nodes_[index].fabric->host_reachable(host_of(peer)) &&
+        *nodes_[peer].fabric->host_reachable(host_of(index))) {
+      mask |= static_cast<std::uint8_t>(1u << peer);
+    }
+  }
+  return mask;
+}
+
 // One run of datagrams leaves the fabric. Its end comes at once, or later.
 void Cluster::transmit(std::size_t index, const Transmit& out) {
   Node& node = nodes_[index];
-  const auto to = network_.locate(out.to);
+  const auto to = network_.locate(index, out.to);
   if (!to || to->link != raw(out.socket) || to->node == index)
     fail(label("node", index) + " sends to an address where nobody is");
   if (out.bytes.empty() || out.segment_size == 0 || out.segments() > kRunSegmentsMax ||
@@ -72,14 +102,20 @@ void Cluster::transmit(std::size_t index, const Transmit& out) {
   digest_.add(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   digest_.add(out.bytes.first(std::min<std::size_t>(out.bytes.size(), 32)));
   digest_.add(out.bytes.size());
-  Completion completion{out.id, carry(index, *to, out), out.bytes, 0};
+  if (out.kind == Transmit::Kind::kData)
+    check_size(index, *to, out);
   ++node.sends;
+  Completion completion{.id = out.id,
+                        .to = *to,
+                        .kind = out.kind,
+                        .size = out.bytes.size(),
+                        .result = carry(index, *to, out),
+                        .bytes = {}};
   if (!scenario_.features.slow_completion || healed_) {
-    completion.checksum = 0;
-    completion.bytes = {};
     complete(index, completion);
     return;
   }
+  completion.bytes = out.bytes;
   completion.checksum = checksum(out.bytes);
   std::uint32_t slot = 0;
   if (completions_free_.empty()) {
@@ -97,15 +133,54 @@ void Cluster::transmit(std::size_t index, const Transmit& out) {
         .kind = Queued::Kind::kDone});
 }
 
+// No data packet is larger than what its sender knows to pass. A message that was cut before the
+// size was found anew keeps its pieces.
+void Cluster::check_size(std::size_t index, const Network::Place& to, const Transmit& out) {
+  const ParsedPacket packet = read_packet(index, out.bytes.first(out.segment_size));
+  const auto* data = std::get_if<DataPacket>(&packet);
+  if (data == nullptr)
+    fail(label("node", index) + " sends something as data that is none");
+  Node& node = nodes_[index];
+  const Link& link =
+      *FabricInspector(*node.fabric).link(host_of(to.node), LinkId(to.link));
+  const SealShape shape = node.fabric->keyring().shape();
+  const std::uint32_t message = ledger_.find(index, node.incarnation, data->header.seq);
+  if (message == kNoMessage)
+    return;
+  const std::size_t most = shape.size(kDataHeaderSize + link.slice);
+  // An event that was not looked at yet may be a change of size.
+  if (out.segment_size > most && FabricInspector(*node.fabric).events_waiting() == 0 &&
+      ledger_.sent_at(message) > watch_.size_known_since(index, to.node, to.link)) {
+    fail(label("node", index) + " sends a packet of " + std::to_string(out.segment_size) +
+         " bytes over " + label("link", to.link) + ", which is known to carry no more than " +
+         std::to_string(most));
+  }
+}
+
 void Cluster::complete(std::size_t index, const Completion& completion) {
   Node& node = nodes_[index];
   if (!completion.bytes.empty() && checksum(completion.bytes) != completion.checksum)
     fail(label("node", index) + " changed the bytes of a send that had not ended");
   --node.sends;
+  if (completion.kind == Transmit::Kind::kProbe && completion.result.status == Status::kSent) {
+    node.accounts.handed_out(completion.to.node, completion.to.link, PacketType::kMtuProbe,
+                             completion.size, 1);
+  }
   node.fabric->on_transmit_done(local(node), completion.id, completion.result);
 }
 
 TransmitResult Cluster::carry(std::size_t index, const Network::Place& to, const Transmit& out) {
+  const ParsedPacket packet = read_packet(index, out.bytes.first(out.segment_size));
+  if (std::holds_alternative<Drop>(packet))
+    fail(label("node", index) + " sends a packet that does not parse");
+  const PacketType type = type_of(packet);
+  if (type != PacketType::kMtuProbe) {
+    nodes_[index].accounts.handed_out(to.node, to.link, type, out.bytes.size(), out.segments());
+  }
+  if (const auto* ping = std::get_if<PingPacket>(&packet);
+      ping != nullptr && ping->type == PacketType::kPing && ping->timed) {
+    watch_.pinged(now_, index, to.node, to.link);
+  }
   const TransmitResult result = refusal(index, to, out);
   const bool in_pieces = result.status == Status::kTooBig && out.kind == Transmit::Kind::kData;
   if (result.status == Status::kSent || in_pieces) {
@@ -139,43 +214,84 @@ TransmitResult Cluster::refusal(std::size_t index, const Network::Place& to, con
   return {};
 }
 
+ParsedPacket Cluster::read_packet(std::size_t index, ConstBytes bytes) const {
+  const SealLog::Entry* sealed = nodes_[index].seal_log.find(bytes);
+  return parse_packet(sealed != nullptr ? sealed->packet() : bytes);
+}
+
 void Cluster::carry_segment(std::size_t index, const Network::Place& to, ConstBytes bytes,
                             bool in_pieces) {
-  const ParsedPacket packet = parse_packet(bytes);
+  const SealLog::Entry* sealed = nodes_[index].seal_log.find(bytes);
+  if (sealed == nullptr && !nodes_[index].clear_allowed)
+    fail(label("node", index) + " sends a packet in clear that has to be encrypted");
+  const ParsedPacket packet = read_packet(index, bytes);
   if (std::holds_alternative<Drop>(packet))
     fail(label("node", index) + " sends a packet that does not parse");
   ++datagram_count_;
-  const Network::Fate fate = network_.send(now_, index, to.node, to.link, bytes.size(), in_pieces);
+  const Network::Fate fate = network_.send(now_, index, to, bytes.size(), in_pieces);
   if (trace_ != nullptr) {
     trace(index,
           fate.copies == 0   ? "lost"
+          : fate.damaged     ? "damaged"
           : fate.copies == 1 ? "send"
                              : "send twice",
           "to node " + std::to_string(to.node) + " link " + std::to_string(to.link) + " " +
-              describe(packet));
+              describe(packet) + (sealed != nullptr ? " sealed" : ""));
   }
   for (std::size_t copy = 0; copy < fate.copies; ++copy) {
     const std::uint32_t slot = network_.take_datagram();
     Datagram& datagram = network_.datagram(slot);
     datagram.bytes.assign(bytes.begin(), bytes.end());
+    datagram.source = network_.source(index, to.node, to.link);
     datagram.from = static_cast<std::uint8_t>(index);
     datagram.to = static_cast<std::uint8_t>(to.node);
     datagram.link = static_cast<std::uint8_t>(to.link);
     datagram.incarnation = nodes_[index].incarnation;
-    datagram.type = PacketType(std::to_integer<std::uint8_t>(bytes[1]));
+    datagram.type = type_of(packet);
+    datagram.sealed = sealed != nullptr;
     if (const auto* data = std::get_if<DataPacket>(&packet)) {
       datagram.message = ledger_.find(index, datagram.incarnation, data->header.seq);
       datagram.whole = data->header.whole();
     }
-    push({.at = fate.arrivals[copy],
-          .index = slot,
-          .node = datagram.to,
-          .kind = Queued::Kind::kArrival});
+    if (fate.damaged && copy == 0) {
+      datagram.kind = Datagram::Kind::kBogus;
+      intruder_.damage(datagram.bytes, sealed != nullptr);
+    }
+    push_arrival(fate.arrivals[copy], slot);
   }
 }
 
+void Cluster::push_arrival(Instant at, std::uint32_t slot) {
+  push({.at = at,
+        .index = slot,
+        .node = network_.datagram(slot).to,
+        .kind = Queued::Kind::kArrival});
+}
+
+// A path that is clogged keeps what would arrive now.
+bool Cluster::hold(const Queued& event) {
+  if (event.kind != Queued::Kind::kArrival || event.deferred)
+    return false;
+  const Datagram& datagram = network_.datagram(event.index);
+  Path& way = network_.path(datagram.from, datagram.to, datagram.link);
+  if (!way.clogged)
+    return false;
+  way.trouble = now_;
+  if (way.held.size() < kHeldMax) {
+    way.held.push_back(event.index);
+  } else {
+    network_.give_back(event.index);
+  }
+  return true;
+}
+
 void Cluster::handle_arrival(const Queued& event) {
-  if (nodes_[event.node].fabric) {
+  Node& node = nodes_[event.node];
+  if (node.fabric && scenario_.service > Duration::zero()) {
+    enqueue(event.node, event.index);
+    return;
+  }
+  if (node.fabric) {
     receive(event.node, event.index);
     network_.give_back(event.index);
     turn(event.node);
@@ -183,25 +299,74 @@ void Cluster::handle_arrival(const Queued& event) {
   }
   const Datagram& datagram = network_.datagram(event.index);
   network_.path(datagram.from, datagram.to, datagram.link).trouble = now_;
-  if (scenario_.features.path_reports)
+  if (scenario_.features.path_reports && datagram.kind == Datagram::Kind::kHonest)
     report_refused(datagram);
   network_.give_back(event.index);
+}
+
+// A busy node: what comes waits in the sockets, as far as there is room.
+void Cluster::enqueue(std::size_t index, std::uint32_t slot) {
+  Node& node = nodes_[index];
+  const Datagram& datagram = network_.datagram(slot);
+  std::size_t& held = node.inbox_bytes[datagram.link];
+  const std::size_t size = datagram.bytes.size() + kPacketInSocketMin;
+  if (held + size > scenario_.receive_buffer) {
+    if (scenario_.lossless())
+      fail(label("node", index) + " lost a packet to a full socket, although senders have windows");
+    network_.path(datagram.from, datagram.to, datagram.link).trouble = now_;
+    network_.give_back(slot);
+    return;
+  }
+  held += size;
+  node.inbox.push_back(slot);
+  if (!node.serving)
+    serve(index);
+}
+
+void Cluster::serve(std::size_t index) {
+  Node& node = nodes_[index];
+  node.serving = !node.inbox.empty();
+  if (!node.serving)
+    return;
+  const std::uint32_t slot = node.inbox.front();
+  node.inbox.pop_front();
+  const Datagram& datagram = network_.datagram(slot);
+  node.inbox_bytes[datagram.link] -= datagram.bytes.size() + kPacketInSocketMin;
+  push({.at = now_ + scenario_.service,
+        .incarnation = node.incarnation,
+        .node = static_cast<std::uint8_t>(index),
+        .kind = Queued::Kind::kServe});
+  receive(index, slot);
+  network_.give_back(slot);
+  turn(index);
 }
 
 void Cluster::receive(std::size_t index, std::uint32_t slot) {
   Node& node = nodes_[index];
   Fabric& fabric = *node.fabric;
   Datagram& datagram = network_.datagram(slot);
-  const Address from = network_.address(datagram.from, datagram.link);
+  if (datagram.kind != Datagram::Kind::kHonest)
+    return receive_foreign(index, slot);
   if (trace_ != nullptr) {
     trace(index, "receive",
           "from node " + std::to_string(datagram.from) + " link " + std::to_string(datagram.link) +
-              " " + describe(parse_packet(datagram.bytes)));
+              " " + std::to_string(datagram.bytes.size()) + " bytes" +
+              (datagram.message != kNoMessage ? " of " + label("message", datagram.message) : ""));
   }
+  intruder_.saw(datagram, node.incarnation);
   watch_.arrived(now_, index, datagram);
+  const InputAccount account(fabric, datagram.from, scenario_.links);
   const std::uint64_t seen_before = fabric.drops()[Drop::kDuplicate];
-  const auto delivery = fabric.on_datagram(local(node), SocketId(datagram.link), from,
+  const auto delivery = fabric.on_datagram(local(node), SocketId(datagram.link), datagram.source,
                                            std::span<std::byte>(datagram.bytes));
+  account.check(index);
+  // The new key shows itself to nodes that have not been given it yet.
+  if (datagram.sealed && fabric.keyring().empty())
+    node.accounts.bogus(account.reason());
+  // Events first: what the receiver forgot, it forgot before this packet meant anything.
+  poll_events(index);
+  if (account.counted() != 0)
+    watch_.accepted(index, datagram);
   if (datagram.whole && fabric.drops()[Drop::kDuplicate] != seen_before)
     ledger_.refused_as_seen(index, node.incarnation, datagram);
   if (!delivery)
@@ -209,11 +374,46 @@ void Cluster::receive(std::size_t index, std::uint32_t slot) {
   digest_.add(std::uint64_t{datagram.message} << 8 | index);
   if (trace_ != nullptr)
     trace(index, "deliver", label("message", datagram.message));
-  // Events first: what the receiver forgot, it forgot before this delivery.
-  poll_events(index);
   ledger_.delivered(index, node.incarnation, *delivery, datagram, now_);
+  const std::size_t size = delivery->bytes.size();
   if (delivery->buffer != MessageBufferId::kNone)
     fabric.release_message(delivery->buffer);
+  if (scenario_.read_rate != 0)
+    take_delivery(index, size);
+}
+
+// An application that reads slowly: what it has not read yet waits in the ring, as far as there is
+// room.
+void Cluster::take_delivery(std::size_t index, std::size_t size) {
+  Node& node = nodes_[index];
+  if (node.unread + size > kUnreadMax) {
+    node.fabric->count_drop(Drop::kReaderSlow);
+    ++unread_lost_;
+    return;
+  }
+  node.unread += size;
+  node.fabric->set_backlogged(node.unread > kUnreadHigh);
+  if (!node.reading)
+    read(index);
+}
+
+void Cluster::read(std::size_t index) {
+  Node& node = nodes_[index];
+  constexpr std::size_t kAtOnce = 65536;
+  if (node.reading) {
+    node.unread -= std::min(node.unread, kAtOnce);
+    node.fabric->set_backlogged(node.unread > kUnreadHigh);
+    turn(index);
+  }
+  node.reading = node.unread > 0;
+  if (!node.reading)
+    return;
+  const std::size_t next = std::min(node.unread, kAtOnce);
+  push({.at = now_ + Duration(static_cast<std::int64_t>(next * 1'000'000'000 /
+                                                        scenario_.read_rate)),
+        .incarnation = node.incarnation,
+        .node = static_cast<std::uint8_t>(index),
+        .kind = Queued::Kind::kRead});
 }
 
 // The machine is there, the process is not: its kernel says so to whoever asks.
@@ -224,7 +424,7 @@ void Cluster::report_refused(const Datagram& datagram) {
     return;
   }
   reports_.push_back({.socket = SocketId(datagram.link),
-                      .to = network_.address(datagram.to, datagram.link),
+                      .to = network_.source(datagram.to, datagram.from, datagram.link),
                       .status = Status::kRefused});
   push({.at = now_ + back.plan.delay,
         .index = static_cast<std::uint32_t>(reports_.size() - 1),
@@ -252,6 +452,12 @@ void Cluster::set_limits(std::size_t from, std::size_t to, std::size_t link,
 }
 
 void Cluster::heal() {
+  for (std::size_t a = 0; a < nodes_.size(); ++a) {
+    for (std::size_t b = 0; b < nodes_.size(); ++b) {
+      for (std::size_t l = 0; l < scenario_.links; ++l)
+        set_clogged(a, b, l, false);
+    }
+  }
   healed_ = true;
   network_.heal(now_);
 }

@@ -25,7 +25,7 @@ class Ledger {
     std::uint32_t size = 0;
     Channel channel{};
     std::uint8_t receivers = 0;  // a bit per node
-    bool required = false;       // has to arrive everywhere
+    std::uint8_t required = 0;   // those where it has to arrive
   };
   void write_next(const Draft& draft, std::vector<std::byte>& out) const;
   void sent(std::size_t node, std::uint32_t incarnation, MessageSeq seq, const Draft& draft,
@@ -37,15 +37,24 @@ class Ledger {
   void delivered(std::size_t node, std::uint32_t incarnation, const Delivery& delivery,
                  const Datagram& datagram, Instant now);
   // A datagram with a whole message was refused as a duplicate.
-  void refused_as_seen(std::size_t node, std::uint32_t incarnation, const Datagram& datagram) const;
+  void refused_as_seen(std::size_t node, std::uint32_t incarnation, const Datagram& datagram);
   // The receiver was told to forget what it saw of the sender.
   void forgotten(std::size_t node, std::size_t sender) { ++forgotten_[node][sender]; }
+  // A process began; `fast`: perhaps before the others noticed that its predecessor had ended.
+  void began(std::size_t node, std::uint32_t incarnation, bool fast);
+
+  // Whether this datagram carries a message that its receiver had and must still remember.
+  bool known_delivery(std::size_t node, std::uint32_t incarnation, const Datagram& datagram) const;
+  Instant sent_at(std::uint32_t message) const { return messages_[message].at; }
 
   bool all_required_arrived() const;
   void require_all_arrived() const;  // fails with the first message that is missing
 
   std::uint64_t deliveries() const { return deliveries_; }
+  // Second deliveries after the loss of a host.
   std::uint64_t excused() const { return excused_; }
+  // Messages of a process that was not yet told from its predecessor.
+  std::uint64_t mistaken() const { return mistaken_; }
   std::size_t size() const { return messages_.size(); }
 
  private:
@@ -58,12 +67,16 @@ class Ledger {
     Draft draft;
     std::uint8_t node = 0;
     std::uint32_t incarnation = 0;
+    std::uint32_t ordinal = 0;  // of its process
     Instant at{};
     std::array<Receipt, kNodesMax> receipt{};
   };
   struct Sequence {
     std::uint32_t incarnation = 0;
-    std::vector<std::uint32_t> message;  // by sequence number
+    std::vector<std::uint32_t> message{};  // by sequence number
+    std::uint32_t count = 0;
+    bool fast = false;
+    std::array<std::uint32_t, kNodesMax> forgotten{};  // by the others when it began
   };
   struct Last {
     std::uint32_t message = kNoMessage;
@@ -73,18 +86,21 @@ class Ledger {
 
   void write(std::uint32_t index, std::uint32_t size, std::vector<std::byte>& out) const;
   std::string name(std::uint32_t index) const;
+  const Sequence* sequence(std::size_t node, std::uint32_t incarnation) const;
+  bool unnoticed(std::size_t node, const Message& message) const;
   bool has_arrived(const Message& message, std::size_t node) const;
-  bool keeps_order(std::size_t from, std::size_t to) const;
-  void check_order(std::size_t node, std::uint32_t incarnation, std::uint32_t index);
+  bool keeps_order(std::size_t from, std::size_t to, std::size_t link) const;
+  void check_order(std::size_t node, std::uint32_t incarnation, const Datagram& datagram);
 
   const Scenario& scenario_;
   std::vector<Message> messages_;
   std::array<std::vector<Sequence>, kNodesMax> sequences_;  // by incarnation, oldest first
   std::array<std::array<std::uint32_t, kNodesMax>, kNodesMax> forgotten_{};
-  std::array<std::array<Last, kNodesMax>, kNodesMax> last_{};
+  std::array<std::array<std::array<Last, kLinksMax>, kNodesMax>, kNodesMax> last_{};
   std::vector<std::byte> scratch_;
   std::uint64_t deliveries_ = 0;
   std::uint64_t excused_ = 0;
+  std::uint64_t mistaken_ = 0;
 };
 
 }  // namespace ringknet::sim

@@ -18,11 +18,14 @@ struct Trial {
   std::vector<std::byte> content;
   std::uint16_t next_seq = 1;
 
-  Trial() { datagram.incarnation = 1; }
+  Trial() {
+    datagram.incarnation = 1;
+    ledger.began(0, 1, false);
+  }
 
   void send(std::uint32_t size, bool required = false) {
     const Ledger::Draft draft{
-        .size = size, .channel = Channel{3}, .receivers = 0b10, .required = required};
+        .size = size, .channel = Channel{3}, .receivers = 0b10, .required = required ? std::uint8_t{0b10} : std::uint8_t{0}};
     ledger.write_next(draft, content);
     ledger.sent(0, 1, MessageSeq{next_seq}, draft, Instant{});
     datagram.message = ledger.find(0, 1, MessageSeq{next_seq});
@@ -115,6 +118,33 @@ TEST_CASE("ledger: a message that overtakes another on an orderly path is caught
   trial.datagram.message = first;
   trial.content = first_content;
   CHECK_THROWS_AS(trial.deliver(trial.delivery()), Failure);
+}
+
+TEST_CASE("ledger: two links may overtake each other, one may not") {
+  Trial trial;
+  trial.send(10);
+  const std::uint32_t first = trial.datagram.message;
+  const std::vector<std::byte> first_content = trial.content;
+  trial.send(10);
+  trial.deliver(trial.delivery());
+  trial.datagram.message = first;
+  trial.datagram.link = 1;
+  trial.content = first_content;
+  trial.deliver(trial.delivery());
+  CHECK(trial.ledger.deliveries() == 2);
+}
+
+TEST_CASE("ledger: only a process that was back at once may be mistaken for its predecessor") {
+  Trial trial;
+  trial.ledger.began(0, 2, true);
+  trial.datagram.incarnation = 2;
+  const Ledger::Draft draft{.size = 5, .receivers = 0b10};
+  trial.ledger.sent(0, 2, MessageSeq{9}, draft, Instant{});
+  trial.datagram.message = trial.ledger.find(0, 2, MessageSeq{9});
+  trial.ledger.refused_as_seen(1, 1, trial.datagram);
+  CHECK(trial.ledger.mistaken() == 1);
+  trial.ledger.forgotten(1, 0);
+  CHECK_THROWS_AS(trial.ledger.refused_as_seen(1, 1, trial.datagram), Failure);
 }
 
 TEST_CASE("ledger: a fresh message refused as a duplicate is caught") {

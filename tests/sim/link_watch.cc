@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+#include "tests/sim/fabric_inspector.h"
 #include "tests/sim/failure.h"
 
 namespace ringknet::sim {
@@ -45,10 +46,13 @@ void LinkWatch::arrived(Instant now, std::size_t node, const Datagram& datagram)
   heard.last = datagram.incarnation;
   if (datagram.type == PacketType::kPong)
     ++state.pongs;
-  if (datagram.type == PacketType::kData) {
+  if (datagram.type == PacketType::kData)
     state.last_data = now;
-    heard.data = datagram.incarnation;
-  }
+}
+
+void LinkWatch::accepted(std::size_t node, const Datagram& datagram) {
+  if (datagram.type == PacketType::kData)
+    heard_[node][datagram.from].data = datagram.incarnation;
 }
 
 void LinkWatch::on_event(Instant now, std::size_t node, const Event& event) {
@@ -61,6 +65,12 @@ void LinkWatch::on_event(Instant now, std::size_t node, const Event& event) {
       break;
     case Event::Kind::kPeerRestarted:
       on_restarted(node, node_of(event.host));
+      break;
+    case Event::Kind::kLinkMtu:
+      state_[node][node_of(event.host)][raw(event.link)].size_changed = now;
+      break;
+    case Event::Kind::kLinkLearned:
+      state_[node][node_of(event.host)][raw(event.link)].learned = now;
       break;
     default:
       break;
@@ -76,6 +86,7 @@ void LinkWatch::on_up(Instant now, std::size_t node, std::size_t peer, std::size
          " PONGs, but needs " + std::to_string(needed));
   }
   state.up = now;
+  state.size_changed = now;
   ++ups_;
 }
 
@@ -103,6 +114,34 @@ void LinkWatch::on_restarted(std::size_t node, std::size_t peer) {
   }
   heard.data = 0;
   ++restarts_seen_;
+}
+
+void LinkWatch::pinged(Instant now, std::size_t node, std::size_t peer, std::size_t link) {
+  state_[node][peer][link].last_ping = now;
+}
+
+void LinkWatch::check_pings(Instant now, Fabric& fabric, std::size_t node) const {
+  const FabricInspector inspector(fabric);
+  for (std::size_t peer = 0; peer < scenario_.nodes; ++peer) {
+    for (std::size_t l = 0; l < scenario_.links && peer != node; ++l) {
+      const Link& link = *inspector.link(host_of(peer), LinkId(l));
+      if (!link.enabled() || !link.addressable())
+        continue;
+      const State& state = state_[node][peer][l];
+      const Instant since = std::max({state.last_ping, state.learned, disturbed_[node]});
+      if (now - since > link.timers.interval + ping_late_max()) {
+        fail(link_name(node, peer, l) + " has not been asked for " +
+             std::to_string((now - since) / milliseconds(1)) + " ms");
+      }
+    }
+  }
+}
+
+// PINGs wait for a send slot at most: what else there is to send makes no difference. When a
+// process goes on after a pause, or a path lets go of what it held back, answers are as urgent.
+Duration LinkWatch::ping_late_max() const {
+  const Features& on = scenario_.features;
+  return on.slow_completion && (on.pauses || on.clogs) ? milliseconds(500) : milliseconds(20);
 }
 
 void LinkWatch::check_hosts(const Fabric& fabric, std::size_t node) const {
@@ -133,8 +172,9 @@ void LinkWatch::check_detection(Instant now, const Fabric& fabric, std::size_t n
         silent_since = std::min(silent_since, in.cut_since);
       if (!presence_[peer].present)
         silent_since = std::min(silent_since, presence_[peer].since);
-      if (silent_since == kNever)
+      if (silent_since == kNever || out.clogged || in.clogged)
         continue;
+      silent_since = std::max({silent_since, out.released, in.released});
       const PingTimers& timers = scenario_.link[l].timers;
       const Duration bound =
           timers.timeout + timers.interval + 2 * scenario_.delay_max() + kLateness;
@@ -164,8 +204,10 @@ void LinkWatch::oversized(Instant now, std::size_t from, std::size_t to, std::si
 
 // The gap between two tries is twice the round trip that was measured, which is spoilt by pauses.
 Duration LinkWatch::probe_gap() const {
+  const Features& on = scenario_.features;
   const Duration slowest =
-      scenario_.features.pauses ? scenario_.timeout_max() : 2 * scenario_.delay_max();
+      on.pauses || on.clogs ? scenario_.timeout_max()
+                            : 2 * scenario_.delay_max() + milliseconds(on.slow_readers ? 30 : 0);
   return std::max<Duration>(milliseconds(40), 2 * slowest) + milliseconds(5);
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The oracle for links and hosts: a link comes up only after its PONGs, goes down only after
-// something went wrong, is down in time when nothing comes through, and a host is reachable exactly
-// while it has a usable link. It sees what the network carried and what the fabric says.
+// something went wrong, is down in time when nothing comes through, is asked in time whatever else
+// there is to send, and a host is reachable exactly while it has a usable link. It sees what the
+// network carried and what the fabric says.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -25,7 +27,17 @@ class LinkWatch {
   void set_present(Instant now, std::size_t node, bool present);
 
   void arrived(Instant now, std::size_t node, const Datagram& datagram);
+  // The node took it for what it is.
+  void accepted(std::size_t node, const Datagram& datagram);
   void on_event(Instant now, std::size_t node, const Event& event);
+  // A PING leaves.
+  void pinged(Instant now, std::size_t node, std::size_t peer, std::size_t link);
+  // PINGs that should have left and did not.
+  void check_pings(Instant now, Fabric& fabric, std::size_t node) const;
+  // What was cut for this link after that was cut for the size it has now.
+  Instant size_known_since(std::size_t node, std::size_t peer, std::size_t link) const {
+    return std::max(state_[node][peer][link].size_changed, disturbed_[node]);
+  }
   // Public answers against each other: after every event and now and then.
   void check_hosts(const Fabric& fabric, std::size_t node) const;
   // Links over paths that carry nothing must not be up any more.
@@ -48,6 +60,9 @@ class LinkWatch {
     std::uint32_t pongs = 0;  // since the link was last down
     Instant last_data = kNever;
     Instant up = kNever;
+    Instant last_ping{};
+    Instant learned{};
+    Instant size_changed{};
   };
   // What a node heard of another one's process.
   struct Heard {
@@ -63,6 +78,7 @@ class LinkWatch {
   void on_down(Instant now, std::size_t node, std::size_t peer, const Event& event);
   void on_restarted(std::size_t node, std::size_t peer);
   Duration probe_gap() const;
+  Duration ping_late_max() const;
 
   const Scenario& scenario_;
   Network& network_;

@@ -42,6 +42,31 @@ constexpr Switch kSwitches[] = {
     {"reconfiguration", &Features::reconfiguration, 0.25},
     {"bursts", &Features::bursts, 0.05},
     {"long_running", &Features::long_running, 0.3},
+    {"native", &Features::native, 0.18},
+    {"classic", &Features::classic, 0.18},
+    {"rekey", &Features::rekey, 0.3},
+    {"compression", &Features::compression, 0.25},
+    {"recompress", &Features::recompress, 0.2},
+    {"bandwidth", &Features::bandwidth, 0.2},
+    {"clogs", &Features::clogs, 0.2},
+    {"damage", &Features::damage, 0.2},
+    {"forgery", &Features::forgery, 0.2},
+    {"replays", &Features::replays, 0.25},
+    {"rebinds", &Features::rebinds, 0.4},
+    {"fast_restarts", &Features::fast_restarts, 0.3},
+    {"busy_nodes", &Features::busy_nodes, 0.15},
+    {"slow_readers", &Features::slow_readers, 0.15},
+    {"floods", &Features::floods, 0.08},
+    {"drift", &Features::drift, 0.3},
+};
+
+// What may lose messages or take links down; a gentle seed has none of it.
+constexpr bool Features::*kRough[] = {
+    &Features::loss,          &Features::cuts,        &Features::one_way_cuts,
+    &Features::restarts,      &Features::pauses,      &Features::mtu_changes,
+    &Features::send_failures, &Features::bursts,      &Features::reconfiguration,
+    &Features::bandwidth,     &Features::clogs,       &Features::damage,
+    &Features::rebinds,
 };
 
 Duration between(Random& random, Duration low, Duration high) {
@@ -55,9 +80,18 @@ T one_of(Random& random, const T (&choices)[kCount]) {
 }
 
 void draw_features(Random& random, Features& features) {
-  const bool calm = random.chance(0.05);
+  const std::uint64_t kind = random.below(100);
   for (const Switch& entry : kSwitches)
-    features.*entry.feature = random.chance(entry.probability) && !calm;
+    features.*entry.feature = random.chance(entry.probability);
+  const bool loaded = random.chance(0.5);
+  if (kind < 3)
+    features = {};
+  if (kind >= 15)
+    return;
+  for (const auto rough : kRough)
+    features.*rough = false;
+  if (kind >= 3 && loaded)
+    features.floods = true;
 }
 
 void draw_links(Random& random, Scenario& scenario) {
@@ -98,15 +132,64 @@ void draw_path(Random& random, const Scenario& scenario, PathPlan& plan) {
   plan.duplication = features.duplication ? duplication : 0;
   plan.device_mtu = features.device_limits ? device : 65535;
   plan.hole_mtu = features.black_holes ? hole : 65535;
+  // The largest packet, and a full queue, take an eightieth of the timeout at most.
+  const auto rate_min = static_cast<std::uint64_t>(80 * 65535 * std::int64_t{1'000'000'000} /
+                                                   scenario.timeout_min().count());
+  const std::uint64_t rate = random.between(rate_min, 10 * rate_min);
+  const std::uint64_t queue = random.between(3000, rate * 65535 / rate_min);
+  plan.rate = features.bandwidth ? rate : 0;
+  plan.queue = features.bandwidth ? queue : 0;
+}
+
+Suite draw_suite(const Features& features, std::uint64_t variant) {
+  if (features.native)
+    return variant == 0 ? Suite::kNative : Suite::kOtherNative;
+  if (features.classic)
+    return variant == 0 ? Suite::kClassic : Suite::kOtherClassic;
+  return Suite::kClear;
+}
+
+// A node that is busy takes its time for each datagram, so that a full receive buffer is worth a
+// small part of the timeout; where nothing else is slow, a larger one.
+void draw_load(Random& random, Scenario& scenario) {
+  const Features& on = scenario.features;
+  const std::size_t buffer =
+      one_of(random, {std::size_t{512} * 1024, std::size_t{2048} * 1024, std::size_t{8192} * 1024});
+  const std::int64_t share = random.between(40, 400);
+  const std::uint64_t read_rate = random.between(2'000'000, 40'000'000);
+  scenario.receive_buffer = buffer;
+  const Duration most = scenario.timeout_min() / (on.jitter || on.bandwidth ? 40 : 8);
+  if (on.busy_nodes) {
+    scenario.service = std::min<Duration>(most, milliseconds(25)) * 40 / share /
+                       static_cast<std::int64_t>(buffer / kPacketInSocketMin);
+  }
+  if (on.slow_readers)
+    scenario.read_rate = read_rate;
+}
+
+void switch_off(Features& features, const std::vector<std::string>& without) {
+  for (const Switch& entry : kSwitches) {
+    if (std::ranges::find(without, entry.name) != without.end())
+      features.*entry.feature = false;
+  }
 }
 
 }  // namespace
 
-Scenario Scenario::from_seed(std::uint64_t seed) {
+std::vector<FeatureName> feature_names() {
+  std::vector<FeatureName> names;
+  for (const Switch& entry : kSwitches)
+    names.push_back({entry.name, entry.feature});
+  return names;
+}
+
+Scenario Scenario::from_seed(std::uint64_t seed, const std::vector<std::string>& without) {
   Random random = random_for(seed, Stream::kScenario);
   Scenario scenario;
   scenario.seed = seed;
-  draw_features(random, scenario.features);
+  draw_features(random, scenario.drawn);
+  scenario.features = scenario.drawn;
+  switch_off(scenario.features, without);
   scenario.nodes = random.chance(0.5) ? 2 : random.between(3, kNodesMax);
   scenario.links = random.between(1, kLinksMax);
   draw_links(random, scenario);
@@ -123,6 +206,18 @@ Scenario Scenario::from_seed(std::uint64_t seed) {
     if (scenario.features.long_running)
       scenario.first_seq[a] = random.chance(0.7) ? first : anywhere;
   }
+  for (std::size_t a = 0; a < scenario.nodes; ++a) {
+    const auto speed = static_cast<std::int64_t>(random.between(0, 1'000'000));
+    const bool compresses = random.chance(0.7);
+    const std::size_t threshold = random.between(1, 3000);
+    if (scenario.features.drift)
+      scenario.drift[a] = speed - 500'000;
+    if (scenario.features.compression && compresses)
+      scenario.compress_above[a] = threshold;
+  }
+  const std::uint64_t variant = random.below(2);
+  scenario.suite = draw_suite(scenario.features, variant);
+  draw_load(random, scenario);
   const std::size_t slots = random.between(4, 24);
   if (scenario.features.slow_completion)
     scenario.send_slots = slots;
@@ -157,17 +252,47 @@ Duration Scenario::delay_max() const {
   Duration most{};
   for (std::size_t a = 0; a < nodes; ++a) {
     for (std::size_t b = 0; b < nodes; ++b) {
-      for (std::size_t l = 0; l < links; ++l)
-        most = std::max(most, path[a][b][l].delay + 2 * path[a][b][l].jitter);
+      for (std::size_t l = 0; l < links; ++l) {
+        const PathPlan& plan = path[a][b][l];
+        most = std::max(most, plan.delay + 2 * plan.jitter + plan.queueing());
+      }
     }
   }
-  return most;
+  return most + service_max();
+}
+
+Duration PathPlan::queueing() const {
+  if (rate == 0)
+    return {};
+  return Duration(static_cast<std::int64_t>((queue + 65535) * 1'000'000'000 / rate));
+}
+
+Duration Scenario::service_max() const {
+  return service * static_cast<std::int64_t>(receive_buffer / kPacketInSocketMin);
+}
+
+// With restarts, or PINGs without a clock, what is held back counts as delay.
+Duration Scenario::clog_max() const {
+  return features.restarts || features.rekey ? timeout_min() / 4 - delay_max() : 3 * timeout_max();
+}
+
+bool Scenario::lossless() const {
+  for (const auto rough : kRough) {
+    if (features.*rough)
+      return false;
+  }
+  // What is promised under load is promised for a pair, and for sockets as large as the protocol
+  // asks for; and more than 32 messages in pieces from one sender at a time are more than a
+  // receiver keeps.
+  if (features.floods && (nodes != 2 || features.jitter))
+    return false;
+  return !features.busy_nodes || receive_buffer >= LinkConfig{}.receive_buffer;
 }
 
 // Round trips measured by a process that was held up include the time for which it was; what took
 // longer than the timeout is not counted.
 Duration Scenario::away_min() const {
-  const Duration round_trip = features.pauses ? timeout_max() : 2 * delay_max();
+  const Duration round_trip = features.pauses || features.clogs ? timeout_max() : 2 * delay_max();
   return 4 * round_trip + delay_max() + milliseconds(12);
 }
 

@@ -17,7 +17,8 @@
 //  - The clock of a machine never goes back by less than ten seconds: a smaller step back is taken
 //    for packets out of order.
 //  - Packets are held back for long (Features::clogs) only where no process restarts: in clear,
-//    nobody can tell what an earlier process sent from what the present one sends.
+//    nobody can tell what an earlier process sent from what the present one sends; and where no
+//    keys change: while native ones wait to be used, PINGs in other envelopes have no clock.
 //  - What damage, forgery and replay can do depends on the envelope: see intruder.h.
 #pragma once
 
@@ -35,6 +36,8 @@ namespace ringknet::sim {
 
 inline constexpr std::size_t kNodesMax = 5;
 inline constexpr std::size_t kLinksMax = 4;
+// What a received datagram takes up in a socket at least, as the kernel counts.
+inline constexpr std::size_t kPacketInSocketMin = 768;
 
 struct Features {
   bool loss = false;

@@ -10,6 +10,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/fabric_inspector.h"
 #include "tests/sim/failure.h"
+#include "tests/sim/rekey.h"
 
 namespace ringknet::sim {
 namespace {
@@ -26,10 +27,12 @@ class Run {
       : scenario_(scenario),
         cluster_(scenario, options.trace),
         chaos_(cluster_),
+        rekey_(cluster_),
         random_(random_for(scenario.seed, Stream::kTraffic)) {}
 
   void operator()();
   Cluster& cluster() { return cluster_; }
+  const Rekey& rekey() const { return rekey_; }
 
  private:
   void talk(std::size_t node);
@@ -44,6 +47,7 @@ class Run {
   // Runs on until `done`, at most for `bound`; false when the bound came first.
   template <typename Condition>
   bool wait(Duration bound, Condition&& done);
+  Duration noticed_max() const;
   Duration links_up_max() const;
   Duration mtu_exact_max();
   std::string missing_link();
@@ -53,6 +57,7 @@ class Run {
   const Scenario& scenario_;
   Cluster cluster_;
   Chaos chaos_;
+  Rekey rekey_;
   Random random_;
   Duration gap_{};  // between two messages of a node; zero: silence
 };
@@ -75,6 +80,7 @@ void Run::operator()() {
   look();
   const Instant end = cluster_.now() + scenario_.chaos;
   chaos_.begin(end);
+  rekey_.begin(end);
   cluster_.run_until(end);
   heal();
   prove();
@@ -136,6 +142,15 @@ Duration Run::links_up_max() const {
   return most + 4 * scenario_.delay_max() + milliseconds(100);
 }
 
+// A process that was back before the others noticed may be told from its predecessor only by a PING
+// that comes when no packet of that can be under way any more, or when nothing new came from it for
+// a timeout.
+Duration Run::noticed_max() const {
+  if (!scenario_.features.fast_restarts || !scenario_.features.restarts)
+    return {};
+  return scenario_.away_min() + scenario_.timeout_max() + 2 * scenario_.interval_max();
+}
+
 // A search that is under way ends; an interval later the size in use is confirmed or given up, and
 // searched again.
 Duration Run::mtu_exact_max() {
@@ -163,7 +178,7 @@ std::string Run::inexact_mtu() {
     for (std::size_t b = 0; b < scenario_.nodes; ++b) {
       for (std::size_t l = 0; l < scenario_.links && a != b; ++l) {
         const auto status = cluster_.fabric(a).link_status(host_of(b), LinkId(l));
-        const std::uint32_t exact = cluster_.network().exact_slice(a, b, l);
+        const std::uint32_t exact = cluster_.exact_slice(a, b, l);
         if (status->mtu != exact) {
           return label("link", l) + " from " + label("node", a) + " to " + label("node", b) +
                  " has MTU " + std::to_string(status->mtu) + ", its path carries " +
@@ -188,14 +203,21 @@ void Run::heal() {
     fail("the simulation left a node paused or stopped");
   }
   chaos_.stop();
+  constexpr Duration kFloodMax = seconds(10);
+  if (!wait(rekey_.duration_max(), [this] { return rekey_.idle(); }))
+    fail("the simulation left a change of keys half done");
   // What was lost before may still take a link down or its MTU to the floor: silence since then, or
   // probes since then.
-  cluster_.run_until(cluster_.now() + std::max(scenario_.interval_max() + 4 * scenario_.delay_max(),
-                                               cluster_.watch().confirm_max()));
+  const Duration aftermath = std::max({scenario_.interval_max() + 4 * scenario_.delay_max(),
+                                       cluster_.watch().confirm_max(), noticed_max()});
+  cluster_.run_until(cluster_.now() + aftermath);
   if (!wait(links_up_max(), [this] { return missing_link().empty(); }))
     fail("not back in time after healing: " + missing_link());
   if (!wait(mtu_exact_max(), [this] { return inexact_mtu().empty(); }))
     fail("not exact in time after healing: " + inexact_mtu());
+  gap_ = Duration::zero();
+  if (!wait(kFloodMax, [this] { return cluster_.idle(); }))
+    fail("messages still wait somewhere, although everything is well");
 }
 
 // --- proof
@@ -207,7 +229,7 @@ void Run::send_required(std::size_t node, std::uint8_t receivers, std::uint32_t 
   draft.size = size;
   draft.channel = Channel(random_.below(kChannelCount));
   draft.receivers = receivers;
-  draft.required = true;
+  draft.required = receivers;
   if (!cluster_.send(node, draft, broadcast))
     fail(label("node", node) + " could not send, although everybody is reachable");
 }
@@ -216,7 +238,6 @@ void Run::prove() {
   const std::uint64_t downs = cluster_.watch().downs();
   const std::uint64_t excused = cluster_.ledger().excused();
   const auto everybody = static_cast<std::uint8_t>((1u << scenario_.nodes) - 1);
-  gap_ = Duration::zero();
   for (std::size_t node = 0; node < scenario_.nodes; ++node) {
     const auto others = static_cast<std::uint8_t>(everybody & ~(1u << node));
     for (const std::uint32_t size : {1u, 100u, 1500u, 9000u, 65536u}) {
@@ -227,7 +248,7 @@ void Run::prove() {
       if (peer == node)
         continue;
       // Around the size at which a second fragment begins.
-      const std::uint32_t slice = cluster_.network().exact_slice(node, peer, 0);
+      const std::uint32_t slice = cluster_.exact_slice(node, peer, 0);
       for (const std::uint32_t size : {slice - 1, slice, slice + 1, 2 * slice, draw_size()}) {
         const auto fits = static_cast<std::uint32_t>(std::min<std::size_t>(size, kMessageSizeMax));
         send_required(node, static_cast<std::uint8_t>(1u << peer), fits, false);
@@ -235,8 +256,11 @@ void Run::prove() {
       cluster_.run_until(cluster_.now() + milliseconds(1));
     }
   }
-  const Duration bound = scenario_.delay_max() + milliseconds(50);
-  if (!wait(bound, [this] { return cluster_.ledger().all_required_arrived(); }))
+  // On its way through the network, and through what is slow at both ends.
+  const Duration slow = scenario_.features.bandwidth || scenario_.loaded()
+                            ? scenario_.timeout_max() / 4 + milliseconds(500)
+                            : milliseconds(50);
+  if (!wait(scenario_.delay_max() + slow, [this] { return cluster_.ledger().all_required_arrived(); }))
     cluster_.ledger().require_all_arrived();
   // Copies had their time, too.
   cluster_.run_until(cluster_.now() + 2 * scenario_.timeout_max());
@@ -275,7 +299,7 @@ void Run::fall_silent() {
 }  // namespace
 
 Report simulate(std::uint64_t seed, const Options& options) {
-  const Scenario scenario = Scenario::from_seed(seed);
+  const Scenario scenario = Scenario::from_seed(seed, options.without);
   Run run(scenario, options);
   Report report;
   try {
@@ -295,6 +319,9 @@ Report simulate(std::uint64_t seed, const Options& options) {
   report.link_ups = cluster.watch().ups();
   report.link_downs = cluster.watch().downs();
   report.restarts_seen = cluster.watch().restarts_seen();
+  report.key_changes = run.rekey().changes();
+  report.bogus = cluster.intruder().bogus();
+  report.repeated = cluster.intruder().repeated();
   return report;
 }
 

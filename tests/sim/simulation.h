@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "engine/base/time.h"
 
@@ -16,6 +17,7 @@ namespace ringknet::sim {
 
 struct Options {
   std::FILE* trace = nullptr;  // a line per packet, delivery and event
+  std::vector<std::string> without = {};  // features to switch off (scenario.h)
 };
 
 struct Report {
@@ -30,6 +32,9 @@ struct Report {
   std::uint64_t link_ups = 0;
   std::uint64_t link_downs = 0;
   std::uint64_t restarts_seen = 0;
+  std::uint64_t key_changes = 0;
+  std::uint64_t bogus = 0;     // packets that nobody sent, or that were damaged
+  std::uint64_t repeated = 0;  // packets that were sent again by somebody else
 };
 
 Report simulate(std::uint64_t seed, const Options& options);

@@ -196,6 +196,46 @@ TEST_CASE("peer sequence: unreadable clocks leave the order of arrival") {
   CHECK_FALSE(sequence.seen(seq(4)));
 }
 
+TEST_CASE("peer sequence: without clocks, a PING that was overtaken is no restart") {
+  PeerSequence sequence;
+  Instant now{1000s};
+  PingPacket ping{.sender = HostId{2}};
+  ping.stamp.fill(std::byte{0xff});
+  CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kNothing);
+  now += 100ms;
+  sequence.on_data(now, seq(1));
+  sequence.done(seq(1));
+  SUBCASE("by data") {
+    now += 10ms;
+  }
+  SUBCASE("by a PING, too") {
+    now += 100ms;
+    ping.seq = seq(1);
+    CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kNothing);
+    now += 10ms;
+  }
+  ping.seq = {};
+  CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kNothing);
+  CHECK(sequence.seen(seq(1)));
+  // Said again when nothing can be under way any more, it is true.
+  now += 100ms;
+  CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kRestarted);
+}
+
+// Challenges take the place of clocks while keys change, and go again.
+TEST_CASE("peer sequence: clocks that come and go are not compared with ours") {
+  Receiver receiver;
+  CHECK(receiver.ping(0) == Meaning::kNothing);
+  CHECK(receiver.data(1));
+  receiver.now += 100ms;
+  PingPacket token{.sender = HostId{2}, .seq = seq(1)};
+  token.stamp.fill(std::byte{0xff});
+  CHECK(receiver.sequence.on_ping(receiver.now, token, 14ms, 500ms) == Meaning::kNothing);
+  receiver.now += 5ms;
+  CHECK(receiver.ping(0, 105ms) == Meaning::kNothing);  // sent before the data
+  CHECK_FALSE(receiver.data(1));
+}
+
 // What has fallen half the sequence space behind has its number used again: giving such an old
 // partial message up must not touch the message that has the number now.
 TEST_CASE("peer sequence: giving up a very old message does not move the window") {
