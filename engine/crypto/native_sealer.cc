@@ -3,6 +3,7 @@
 // The native envelope's state machine: counters on the way out, epochs and windows on the way in.
 #include "engine/crypto/native_sealer.h"
 
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -13,18 +14,20 @@ namespace {
 constexpr std::size_t kOverhead = NativeSealer::kHeaderSize + kAeadTagSize;
 constexpr std::size_t kClearSizeMax = 65536;
 
-template <std::size_t kSize>
-std::uint64_t load_big_endian(const std::byte* bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < kSize; ++i)
-    value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  return value;
+// Between the machine's order of bytes and the network's.
+std::uint64_t reordered(std::uint64_t value) {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
 }
 
-template <std::size_t kSize>
-void store_big_endian(std::uint64_t value, std::byte* bytes) {
-  for (std::size_t i = kSize; i > 0; value >>= 8)
-    bytes[--i] = static_cast<std::byte>(value & 0xff);
+std::uint64_t load_big_endian(const std::byte* bytes, std::size_t size) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes, size);
+  return reordered(value) >> (64 - 8 * size);
+}
+
+void store_big_endian(std::uint64_t value, std::byte* bytes, std::size_t size) {
+  value = reordered(value << (64 - 8 * size));
+  std::memcpy(bytes, &value, size);
 }
 
 ConstBytes header_of(ConstBytes packet) {
@@ -61,14 +64,14 @@ NativeSealer::NativeSealer(std::unique_ptr<Aead> aead, HostId self, SenderTable&
 NativeSealer::~NativeSealer() = default;
 
 NativeSealer::Header NativeSealer::read_header(ConstBytes packet) {
-  return {HostId{static_cast<std::uint16_t>(load_big_endian<2>(packet.data()))},
-          Epoch{load_big_endian<8>(packet.data() + 2)}, load_big_endian<6>(packet.data() + 10)};
+  return {HostId{static_cast<std::uint16_t>(load_big_endian(packet.data(), 2))},
+          Epoch{load_big_endian(packet.data() + 2, 8)}, load_big_endian(packet.data() + 10, 6)};
 }
 
 void NativeSealer::write_header(const Header& header, MutableBytes packet) {
-  store_big_endian<2>(raw(header.sender), packet.data());
-  store_big_endian<8>(raw(header.epoch), packet.data() + 2);
-  store_big_endian<6>(header.counter, packet.data() + 10);
+  store_big_endian(raw(header.sender), packet.data(), 2);
+  store_big_endian(raw(header.epoch), packet.data() + 2, 8);
+  store_big_endian(header.counter, packet.data() + 10, 6);
 }
 
 bool NativeSealer::start_epoch() {

@@ -5,8 +5,10 @@
 // swapped.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "engine/base/bytes.h"
@@ -28,12 +30,17 @@ inline void wipe(MutableBytes bytes) {
 inline bool equal_in_constant_time(ConstBytes a, ConstBytes b) {
   if (a.size() != b.size())
     return false;
-  std::byte difference{};
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference |= a[i] ^ b[i];
+  std::uint64_t difference = 0;
+  for (std::size_t i = 0; i < a.size(); i += sizeof difference) {
+    std::uint64_t left = 0;
+    std::uint64_t right = 0;
+    const std::size_t size = std::min(sizeof difference, a.size() - i);
+    std::memcpy(&left, a.data() + i, size);
+    std::memcpy(&right, b.data() + i, size);
+    difference |= left ^ right;
     __asm__ __volatile__("" : "+r"(difference));
   }
-  return difference == std::byte{};
+  return difference == 0;
 }
 
 template <std::size_t kSize>

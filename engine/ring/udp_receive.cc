@@ -106,6 +106,8 @@ void UdpReceiver::on_buffer(const Completion& completion) {
     if (socket == nullptr || socket->closing)
       return;
     const std::size_t size = joined == 0 ? left : std::min(joined, left);
+    if (size < left)
+      __builtin_prefetch(payload + size);  // the next header, meanwhile
     owner_.on_datagram(socket->id, from, {payload, size});
     payload += size;
     left -= size;
