@@ -282,6 +282,16 @@ std::uint64_t KnetNode::link_up_count() {
   return count;
 }
 
+void KnetNode::forget_stats() {
+  check(knet_handle_clear_stats(handle_, KNET_CLEARSTATS_HANDLE_ONLY), "knet_handle_clear_stats");
+}
+
+knet_handle_stats KnetNode::stats() {
+  knet_handle_stats stats{};
+  check(knet_handle_get_stats(handle_, &stats, sizeof stats), "knet_handle_get_stats");
+  return stats;
+}
+
 std::string KnetNode::describe_links() {
   std::string text;
   for (std::uint8_t link = 0; link < link_count(); ++link) {

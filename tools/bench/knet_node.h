@@ -75,6 +75,9 @@ class KnetNode {
   // How often links have gone up since configured, summed up: a change means that one was down in
   // between.
   std::uint64_t link_up_count();
+  // What encryption and compression did since forget_stats().
+  void forget_stats();
+  knet_handle_stats stats();
   // Says which link is down; for the sentence about a node that does not come up.
   std::string describe_links();
 

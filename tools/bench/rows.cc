@@ -83,6 +83,24 @@ void add_cpu(const Sink& sink, double messages, double size, Duration sender, Du
   per_byte("cpu_byte_both", "CPU per byte, both", sender + receiver);
 }
 
+// What the library's own statistics say about encryption and compression, where these are on.
+void add_work(const Sink& sink, const Message& sent, const Message& received) {
+  const auto time = [&](const char* name, const char* label, Duration duration) {
+    sink.add(name, label, "ns", Better::kLower, static_cast<double>(duration.count()));
+  };
+  if (sent.duration("crypt") != Duration::zero()) {
+    time("encrypt", "encrypting a packet", sent.duration("crypt"));
+    time("decrypt", "decrypting a packet", received.duration("crypt"));
+  }
+  if (sent.number("original") != 0) {
+    time("compress", "compressing a message", sent.duration("compress"));
+    time("decompress", "decompressing a message", received.duration("compress"));
+    sink.add("compressed", "compressed to", "%", Better::kLower,
+             static_cast<double>(sent.number("compressed")) /
+                 static_cast<double>(sent.number("original")) * 100);
+  }
+}
+
 void require_sound(const Message& received) {
   require_undamaged(received);
   if (received.number("duplicated") != 0) {
@@ -116,6 +134,7 @@ void measure_throughput(Session& session, const Sink& sink, std::size_t size) {
   sink.add("lost", "lost", "%", Better::kLower, (offered - messages) / offered * 100);
   add_cpu(sink, messages, static_cast<double>(size), sent.duration("cpu"),
           received.duration("cpu"));
+  add_work(sink, sent, received);
   if (received.number("refused") != 0) {
     sink.section.note(fmt::format(
         "{}: the library found the receiving application's descriptor full and dropped messages",

@@ -167,11 +167,26 @@ class Worker {
         .set("ups", static_cast<std::int64_t>(node().link_up_count()));
   }
 
-  Message send(const Message& message) { return send_stream(endpoint(), message); }
+  Message send(const Message& message) {
+    node().forget_stats();
+    Message result = send_stream(endpoint(), message);
+    const knet_handle_stats stats = node().stats();
+    return result.set("crypt", nanoseconds(stats.tx_crypt_time_ave))
+        .set("compress", nanoseconds(stats.tx_compress_time_ave))
+        .set("original", static_cast<std::int64_t>(stats.tx_compressed_original_bytes))
+        .set("compressed", static_cast<std::int64_t>(stats.tx_compressed_size_bytes));
+  }
   Message receive(const Message& message) {
     const std::uint64_t refused_before = node().refused();
+    node().forget_stats();
     Message result = receive_stream(endpoint(), message);
-    return result.set("refused", static_cast<std::int64_t>(node().refused() - refused_before));
+    const knet_handle_stats stats = node().stats();
+    return result.set("refused", static_cast<std::int64_t>(node().refused() - refused_before))
+        .set("crypt", nanoseconds(stats.rx_crypt_time_ave))
+        .set("compress", nanoseconds(stats.rx_compress_time_ave));
+  }
+  static Duration nanoseconds(std::uint64_t count) {
+    return Duration(static_cast<std::int64_t>(count));
   }
   Message ping(const Message& message) { return bench::ping(endpoint(), message); }
   Message echo(const Message& message) { return bench::echo(endpoint(), message); }
