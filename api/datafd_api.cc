@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <optional>
 
+#include "api/channels.h"
 #include "api/error_map.h"
 #include "api/handle.h"
 #include "api/libknet.h"
@@ -21,10 +22,6 @@ using ringknet::registry;
 
 namespace {
 
-bool is_open(const Engine& engine, Channel channel) {
-  return engine.datafd(channel).application_fd != -1;
-}
-
 bool is_installed(const Engine& engine, int fd) {
   for (std::size_t index = 0; index < kChannelCount; ++index) {
     if (engine.datafd(Channel(index)).application_fd == fd) {
@@ -32,19 +29,6 @@ bool is_installed(const Engine& engine, int fd) {
     }
   }
   return false;
-}
-
-// The channel asked for, or the lowest one that is free; nothing if that cannot be had.
-std::optional<Channel> choose(const Engine& engine, int wanted) {
-  if (wanted >= 0) {
-    return is_open(engine, Channel(wanted)) ? std::nullopt : std::optional(Channel(wanted));
-  }
-  for (std::size_t index = 0; index < kChannelCount; ++index) {
-    if (!is_open(engine, Channel(index))) {
-      return Channel(index);
-    }
-  }
-  return {};
 }
 
 bool is_socket(int fd) {
@@ -60,7 +44,7 @@ int add(Handle& handle, Engine& engine, int& datafd, std::int8_t& channel) {
   if (datafd > 0 && is_installed(engine, datafd)) {
     return EEXIST;
   }
-  const std::optional<Channel> chosen = choose(engine, channel);
+  const std::optional<Channel> chosen = ringknet::choose_channel(engine, channel);
   if (!chosen) {
     return EBUSY;
   }

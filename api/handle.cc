@@ -86,8 +86,10 @@ int Handle::start(const Options& options) {
                "cannot create the handle: no large socket buffers ({})", std::strerror(error));
     return error;
   }
-  Engine::Options engine_options{
-      .self = options.self, .privileged = options.privileged, .random = &random_};
+  Engine::Options engine_options{.self = options.self,
+                                 .privileged = options.privileged,
+                                 .caller_driven = options.caller_driven,
+                                 .random = &random_};
   for (const CodecModel& model : codec_models()) {
     engine_options.decompressors[static_cast<std::size_t>(model.id)] = model.decompressor();
   }
@@ -142,6 +144,21 @@ void Handle::on_datafd(int application_fd, Channel channel, Direction direction,
   if (const Callback<SockNotify> callback = sock_notify_; callback.function != nullptr) {
     callback.function(callback.context, application_fd, static_cast<std::int8_t>(raw(channel)),
                       static_cast<std::uint8_t>(direction), error, errno_value);
+  }
+}
+
+void Handle::on_message(Channel channel, ConstBytes message, HostId from) {
+  const Receiver receiver = receivers_[raw(channel)];
+  receiver.message(receiver.context, message.data(), message.size(), raw(from),
+                   static_cast<std::int8_t>(raw(channel)));
+}
+
+void Handle::on_room() {
+  for (std::size_t index = 0; index < receivers_.size(); ++index) {
+    const Receiver receiver = receivers_[index];
+    if (receiver.room != nullptr) {
+      receiver.room(receiver.context);
+    }
   }
 }
 

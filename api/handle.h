@@ -17,6 +17,7 @@
 #include "api/channel_table.h"
 #include "api/host_names.h"
 #include "api/libknet.h"
+#include "api/libknet_ext.h"
 #include "api/log.h"
 #include "engine/crypto/wolfssl/random_pool.h"
 #include "engine/ring/engine.h"
@@ -27,6 +28,13 @@ namespace ringknet {
 template <typename Function>
 struct Callback {
   Function* function = nullptr;
+  void* context = nullptr;
+};
+
+// Who hears of the messages of a channel without a descriptor. Belongs to the engine thread.
+struct Receiver {
+  knet_ext_message_fn message = nullptr;
+  knet_ext_room_fn room = nullptr;
   void* context = nullptr;
 };
 
@@ -43,6 +51,7 @@ class Handle final : public EngineClient {
     int log_fd = 0;
     std::uint8_t log_level = 0;
     bool privileged = false;
+    bool caller_driven = false;
   };
 
   explicit Handle(const Options& options) : log_(options.log_fd, options.log_level) {}
@@ -77,6 +86,7 @@ class Handle final : public EngineClient {
   Callback<DestinationFilter>& destination_filter() { return destination_filter_; }
   Callback<MtuNotify>& mtu_notify() { return mtu_notify_; }
   Callback<HostStatusNotify>& host_status_notify() { return host_status_notify_; }
+  Receiver& receiver(Channel channel) { return receivers_[raw(channel)]; }
   // Set by the knet_handle_free that will go through: from then on no host can be added.
   bool& closing() { return closing_; }
 
@@ -85,6 +95,8 @@ class Handle final : public EngineClient {
              std::int8_t& channel, HostId* hosts, std::size_t& count) override;
   void on_datafd(int application_fd, Channel channel, Direction direction, int error,
                  int errno_value) override;
+  void on_message(Channel channel, ConstBytes message, HostId from) override;
+  void on_room() override;
   void on_event(const Event& event) override;
   void on_trouble(const Trouble& trouble) override;
   void on_drops(const DropCounters& counters) override;
@@ -107,6 +119,7 @@ class Handle final : public EngineClient {
   Callback<DestinationFilter> destination_filter_;
   Callback<MtuNotify> mtu_notify_;
   Callback<HostStatusNotify> host_status_notify_;
+  std::array<Receiver, kChannelCount> receivers_;
   std::array<LogLimit, kTroubleKinds> trouble_limits_;
   LogLimit unreadable_limit_;
   DropCounters drops_logged_;
@@ -116,6 +129,10 @@ class Handle final : public EngineClient {
   // Last, so that its thread has ended before anything it uses goes away.
   std::unique_ptr<Engine> engine_;
 };
+
+// What knet_handle_new_ex does; NULL and errno on errors.
+knet_handle_t new_handle(knet_node_id_t host_id, int log_fd, std::uint8_t log_level,
+                         std::uint64_t flags, bool caller_driven);
 
 inline knet_handle_t to_c(Handle& handle) {
   return reinterpret_cast<knet_handle_t>(&handle);

@@ -55,8 +55,8 @@ int set_callback(knet_handle_t knet_h, Callback<Function>& (Handle::*slot)(), Fu
 
 }  // namespace
 
-knet_handle_t knet_handle_new_ex(knet_node_id_t host_id, int log_fd, uint8_t default_log_level,
-                                 uint64_t flags) {
+knet_handle_t ringknet::new_handle(knet_node_id_t host_id, int log_fd, uint8_t default_log_level,
+                                   uint64_t flags, bool caller_driven) {
   knet_handle_t created = nullptr;
   const bool valid = is_possible_fd(log_fd) &&
                      (log_fd == 0 || default_log_level <= KNET_LOG_DEBUG) &&
@@ -64,10 +64,16 @@ knet_handle_t knet_handle_new_ex(knet_node_id_t host_id, int log_fd, uint8_t def
   errno = valid ? create({.self = HostId(host_id),
                           .log_fd = log_fd,
                           .log_level = default_log_level,
-                          .privileged = (flags & KNET_HANDLE_FLAG_PRIVILEGED) != 0},
+                          .privileged = (flags & KNET_HANDLE_FLAG_PRIVILEGED) != 0,
+                          .caller_driven = caller_driven},
                          created)
                 : EINVAL;
   return created;
+}
+
+knet_handle_t knet_handle_new_ex(knet_node_id_t host_id, int log_fd, uint8_t default_log_level,
+                                 uint64_t flags) {
+  return ringknet::new_handle(host_id, log_fd, default_log_level, flags, false);
 }
 
 knet_handle_t knet_handle_new(knet_node_id_t host_id, int log_fd, uint8_t default_log_level) {
@@ -77,8 +83,11 @@ knet_handle_t knet_handle_new(knet_node_id_t host_id, int log_fd, uint8_t defaul
 int knet_handle_free(knet_handle_t knet_h) {
   Handle* ours = nullptr;
   if (const auto handle = registry().pin(knet_h)) {
-    if (handle->engine().on_engine_thread()) {
+    if (handle->engine().in_callback()) {
       return finish(EDEADLK);
+    }
+    if (handle->engine().caller_driven() && !handle->engine().on_engine_thread()) {
+      return finish(EPERM);
     }
     const int refused = handle->command([&](Engine& engine) {
       if (!engine.fabric().hosts().empty()) {

@@ -612,7 +612,7 @@ struct knet_handle_stats {
   uint64_t tx_crypt_time_ave;      /* time per data packet */
   uint64_t tx_crypt_time_min;
   uint64_t tx_crypt_time_max;
-  uint64_t rx_crypt_packets; /* data packets decrypted */
+  uint64_t rx_crypt_packets;  /* data packets decrypted */
   uint64_t rx_crypt_time_ave; /* the same, of each sixteenth one */
   uint64_t rx_crypt_time_min;
   uint64_t rx_crypt_time_max;

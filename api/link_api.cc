@@ -129,15 +129,15 @@ int knet_link_set_config(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t l
     return finish(EINVAL);
   }
   // The kernel closes the sockets of a killed process that used io_uring with a delay. Who restarts
-  // such a process wants its addresses back, so a taken one is asked for again for a while; not on
-  // the engine thread, which must not wait.
+  // such a process wants its addresses back, so a taken one is asked for again for a while; not in
+  // a callback, which must not wait.
   const auto give_up = std::chrono::steady_clock::now() + kAddressPatience;
   for (;;) {
     const int result = handle->command([&](Engine& engine) -> int {
       return configure(*handle, engine, HostId(host_id), LinkId(link_id), transport, *src_addr,
                        dst_addr, flags);
     });
-    if (result == 0 || errno != EADDRINUSE || handle->engine().on_engine_thread() ||
+    if (result == 0 || errno != EADDRINUSE || handle->engine().in_callback() ||
         std::chrono::steady_clock::now() >= give_up) {
       return result;
     }

@@ -51,8 +51,12 @@ void CallQueue::post(Call& call) {
     call.next = head;
   } while (!head_.compare_exchange_weak(head, &call, std::memory_order_seq_cst,
                                         std::memory_order_relaxed));
-  // Either the engine sees the call when it looks once more before it sleeps, or we see that it
-  // sleeps.
+  wake();
+}
+
+// Either the engine sees what there is when it looks once more before it sleeps, or we see that it
+// sleeps.
+void CallQueue::wake() {
   if (asleep_.exchange(false, std::memory_order_seq_cst)) {
     const std::uint64_t one = 1;
     while (write(wake_, &one, sizeof(one)) < 0 && errno == EINTR) {

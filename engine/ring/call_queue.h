@@ -66,6 +66,8 @@ class CallQueue {
 
   // Any thread but the engine's: hands the call over. It lives until it was answered.
   void post(Call& call);
+  // Wakes the engine for something else that was put where it looks before it sleeps.
+  void wake();
   static void wait(const Call& call);
   // The same, but not for longer than `limit`; whether it was answered.
   static bool wait(const Call& call, Duration limit);

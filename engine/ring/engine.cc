@@ -63,6 +63,7 @@ struct Engine::Impl::SyncCall final : Call {
 Engine::Impl::Impl(Engine& engine, Options options, EngineClient& client)
     : engine_(engine),
       privileged_(options.privileged),
+      caller_driven_(options.caller_driven),
       client_(client),
       fabric_(Fabric::Config{.self = options.self,
                              .random = options.random,
@@ -104,6 +105,10 @@ Ring::Failure Engine::Impl::start() {
 }
 
 void Engine::Impl::stop() {
+  if (caller_driven_) {
+    ring_.close();
+    return;
+  }
   auto body = [this](Engine&) { stopping_ = true; };
   call([](void* context, Engine& engine) { (*static_cast<decltype(body)*>(context))(engine); },
        &body);
@@ -132,6 +137,7 @@ void Engine::Impl::set_forwarding(bool on) {
   if (on) {
     const auto body = [this](Engine&) {
       forwarding_ = true;
+      forwarding_seen_.store(true);
       end_flush();
     };
     engine_.run(body);
@@ -170,7 +176,7 @@ Engine::Created Engine::create(Options options, EngineClient& client) {
   try {
     std::unique_ptr<Engine> engine(new Engine);
     auto impl = std::make_unique<Impl>(*engine, std::move(options), client);
-    const Ring::Failure failure = impl->start();
+    const Ring::Failure failure = impl->caller_driven() ? impl->start_here() : impl->start();
     if (failure.error != 0)
       return {nullptr, failure.error, failure.cause};
     engine->impl_ = std::move(impl);
@@ -198,6 +204,33 @@ void Engine::set_forwarding(bool on) {
 }
 Error Engine::send_sync(Channel channel, ConstBytes message) {
   return impl_->send_sync(channel, message);
+}
+Error Engine::send(Channel channel, ConstBytes message, bool wait) {
+  return impl_->send(channel, message, wait);
+}
+void Engine::run_once(std::optional<Duration> limit) {
+  impl_->run_once(limit);
+}
+int Engine::descriptor(int& error) {
+  return impl_->descriptor(error);
+}
+bool Engine::caller_driven() const {
+  return impl_->caller_driven();
+}
+bool Engine::in_callback() const {
+  return impl_->in_callback();
+}
+void Engine::touch() {
+  impl_->touch();
+}
+void Engine::channel_open(Channel channel) {
+  impl_->channel_open(channel);
+}
+void Engine::channel_close(Channel channel) {
+  impl_->channel_close(channel);
+}
+bool Engine::channel_is_open(Channel channel) const {
+  return impl_->channel_is_open(channel);
 }
 Fabric& Engine::fabric() {
   return impl_->fabric();

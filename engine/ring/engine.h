@@ -48,8 +48,8 @@ struct Trouble {
 };
 
 // What the engine calls, always on the engine thread, with no lock held and no state half-changed:
-// every call of Engine and of the API is allowed inside. Only filter() is synchronous; the rest
-// runs at the end of a turn.
+// every call of Engine and of the API is allowed inside. Only filter() and on_message() are
+// synchronous; the rest runs at the end of a turn.
 class EngineClient {
  public:
   virtual ~EngineClient() = default;
@@ -65,6 +65,12 @@ class EngineClient {
   // failed; the message is lost.
   virtual void on_datafd(int application_fd, Channel channel, Direction direction, int error,
                          int errno_value) = 0;
+
+  // A message of a channel without a datafd (Engine::channel_open), synchronously and where it
+  // lies: valid until this returns.
+  virtual void on_message(Channel channel, ConstBytes message, HostId from) = 0;
+  // There is room again after Engine::send was refused for want of it on the engine thread.
+  virtual void on_room() = 0;
 
   virtual void on_event(const Event& event) = 0;
   virtual void on_trouble(const Trouble& trouble) = 0;
@@ -84,6 +90,9 @@ class Engine {
   struct Options {
     HostId self{};
     bool privileged = false;  // force socket buffer sizes; failing that is an error (ENAMETOOLONG)
+    // No thread: the thread that creates the engine is its engine thread, calls run_once() and
+    // destroys it.
+    bool caller_driven = false;
     RandomSource* random = nullptr;  // for encryption; outlives the engine, used on its thread only
     std::array<std::unique_ptr<Decompressor>, kCompressIds> decompressors{};  // by wire id
   };
@@ -106,8 +115,10 @@ class Engine {
   template <typename Function>
   auto run(Function&& function) -> std::invoke_result_t<Function, Engine&> {
     using Returned = std::invoke_result_t<Function, Engine&>;
-    if (on_engine_thread())
+    if (on_engine_thread()) {
+      touch();
       return function(*this);
+    }
     if constexpr (std::is_void_v<Returned>) {
       auto body = [&](Engine& engine) { function(engine); };
       call([](void* context, Engine& engine) { (*static_cast<decltype(body)*>(context))(engine); },
@@ -136,6 +147,23 @@ class Engine {
   // delivered and is a success.
   Error send_sync(Channel channel, ConstBytes message);
 
+  // One message of a channel that is open without a datafd, copied before it returns. On the engine
+  // thread it is on its way then, or was refused (kNoBuffers, kForwardingOff, kHostDown ... as for
+  // send_sync; on_room() follows a kNoBuffers). Elsewhere it is in line: kNoBuffers when there is
+  // no room there, unless `wait`, and kForwardingOff.
+  Error send(Channel channel, ConstBytes message, bool wait);
+
+  // --- the thread of a caller-driven engine, outside of its callbacks ---------------------------
+
+  // One turn: waits until there is something to do, but not for longer than `limit`, and does it.
+  void run_once(std::optional<Duration> limit);
+  // Polls readable when run_once() has something to do; -1 and an errno where there is none to be
+  // had. Belongs to the engine.
+  int descriptor(int& error);
+  bool caller_driven() const;
+  // Whether one of the client's functions is running.
+  bool in_callback() const;
+
   // --- engine thread only (inside run) -------------------------------------------------------
 
   Fabric& fabric();
@@ -161,11 +189,17 @@ class Engine {
   EngineStatus datafd_add(int fd, Channel channel, int& application_fd);
   void datafd_remove(Channel channel);
   Datafd datafd(Channel channel) const;
+  // A channel without a datafd: what comes for it goes to on_message(), what send() is given leaves
+  // by it. The channel must be free.
+  void channel_open(Channel channel);
+  void channel_close(Channel channel);
+  bool channel_is_open(Channel channel) const;  // without a datafd
 
  private:
   Engine();
   using Thunk = void (*)(void* context, Engine& engine);
   void call(Thunk thunk, void* context);
+  void touch();
 
   class Impl;
   std::unique_ptr<Impl> impl_;

@@ -5,10 +5,13 @@
 //   engine.cc           life, calls from other threads
 //   engine_turn.cc      the loop, completions, telling the client
 //   engine_messages.cc  messages between datafds and the fabric, the filter, forwarding
+//   engine_direct.cc    messages without datafds, an engine without a thread
 //   engine_links.cc     links and their sockets, datafds
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <bitset>
 #include <future>
 #include <memory>
 #include <optional>
@@ -21,6 +24,9 @@
 #include "engine/ring/datafd_read.h"
 #include "engine/ring/datafd_write.h"
 #include "engine/ring/engine.h"
+#include "engine/ring/engine_poll.h"
+#include "engine/ring/message_queue.h"
+#include "engine/ring/pending_messages.h"
 #include "engine/ring/ring.h"
 #include "engine/ring/udp_receive.h"
 #include "engine/ring/udp_send.h"
@@ -48,6 +54,18 @@ class Engine::Impl final : private UdpReceiver::Owner,
   void set_forwarding(bool on);
   Error send_sync(Channel channel, ConstBytes message);
   bool on_engine_thread() const { return std::this_thread::get_id() == thread_id_; }
+
+  // engine_direct.cc
+  Ring::Failure start_here();
+  void run_once(std::optional<Duration> limit);
+  int descriptor(int& error);
+  void touch();
+  bool caller_driven() const { return caller_driven_; }
+  bool in_callback() const { return on_engine_thread() && (!caller_driven_ || in_turn_); }
+  void channel_open(Channel channel);
+  void channel_close(Channel channel);
+  bool channel_is_open(Channel channel) const { return direct_.test(raw(channel)); }
+  Error send(Channel channel, ConstBytes message, bool wait);
 
   // engine_links.cc
   EngineStatus link_configure(HostId host, LinkId link, LinkConfig config);
@@ -81,7 +99,7 @@ class Engine::Impl final : private UdpReceiver::Owner,
   void run(std::promise<Ring::Failure> started);
   Ring::Failure open();
   void arm_wake();
-  void turn();
+  void turn(std::optional<Duration> limit);
   void read_clock();
   std::optional<Duration> sleep_time();
   void dispatch();
@@ -108,22 +126,30 @@ class Engine::Impl final : private UdpReceiver::Owner,
   // engine_messages.cc
   void deliver(const Delivery& delivery);
   Drop find_reader(const Delivery& delivery, Channel& channel);
-  void write_to(Channel channel, ConstBytes message);
+  void write_to(Channel channel, ConstBytes message, HostId from);
   void drop(Channel channel, Drop reason);
   Error forward(Channel channel, ConstBytes message, bool sync);
   Error try_sync(Channel channel, ConstBytes message);
   void pump();
   void pump_one();
+  void pump_posted();
+  bool pass_on(Channel channel, ConstBytes message);
   void pump_sync();
   bool begin_flush();
   void advance_flush();
   void end_flush();
+
+  // engine_direct.cc
+  Error send_here(Channel channel, ConstBytes message);
+  void hand_over(Channel channel, ConstBytes message, HostId from);
+  void hand_over_looped();
 
   // engine_links.cc
   void release_socket(SocketId id);
 
   Engine& engine_;
   const bool privileged_;
+  const bool caller_driven_;
   std::uint8_t dscp_ = 0;
   MonotonicStopwatch stopwatch_;
   EngineClient& client_;
@@ -158,7 +184,21 @@ class Engine::Impl final : private UdpReceiver::Owner,
   Instant flush_deadline_ = kNever;
   CallList flush_calls_;
   CallList sync_calls_;     // synchronous sends waiting for buffers
-  bool sync_turn_ = false;  // they and the datafds take turns
+  std::size_t source_ = 0;  // of messages, which take turns
+
+  // Channels without datafds.
+  std::bitset<kChannelCount> direct_;
+  std::atomic<std::uint32_t> direct_seen_{0};  // the same, for other threads
+  std::atomic<bool> forwarding_seen_{false};   // forwarding_ and no flush, for other threads
+  MessageQueue posted_;
+  std::array<PendingMessages, kChannelCount> looped_;
+  bool handing_over_ = false;
+  bool room_wanted_ = false;
+
+  // An engine without a thread.
+  EnginePoll poll_;
+  bool in_turn_ = false;
+  bool touched_ = false;  // something was called since the last turn
 
   std::unique_ptr<HostId[]> filter_hosts_;
   bool filter_hosts_used_ = false;

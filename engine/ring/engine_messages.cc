@@ -59,7 +59,7 @@ void Engine::Impl::deliver(const Delivery& delivery) {
     drop(channel, reason);
     return;
   }
-  write_to(channel, delivery.bytes);
+  write_to(channel, delivery.bytes, delivery.from);
 }
 
 // Who reads the message: the filter may change the channel. kCount: nothing against it.
@@ -85,7 +85,11 @@ Drop Engine::Impl::find_reader(const Delivery& delivery, Channel& channel) {
   return Drop::kCount;
 }
 
-void Engine::Impl::write_to(Channel channel, ConstBytes message) {
+void Engine::Impl::write_to(Channel channel, ConstBytes message, HostId from) {
+  if (direct_.test(raw(channel))) {
+    hand_over(channel, message, from);
+    return;
+  }
   ringknet::Datafd* datafd = datafds_.find(channel);
   if (datafd == nullptr) {
     drop(channel, Drop::kChannelClosed);
@@ -143,7 +147,7 @@ Error Engine::Impl::forward(Channel channel, ConstBytes message, bool sync) {
   if (outcome.error == Error::kNoBuffers)
     return outcome.error;
   if (outcome.local) {
-    write_to(channel, message);
+    write_to(channel, message, fabric_.self());
     // Nobody else could be reached, but there was somebody.
     if (outcome.error == Error::kHostDown)
       return Error::kNone;
@@ -164,37 +168,53 @@ Error Engine::Impl::try_sync(Channel channel, ConstBytes message) {
   return forward(channel, message, true);
 }
 
-// Moves messages into the fabric while it has room. What was written to the datafds and what
-// synchronous callers hold takes turns, so that neither starves the other.
+// Moves messages into the fabric while it has room. What was written to the datafds, what
+// synchronous callers hold and what other threads have posted takes turns, so that none starves the
+// others.
 void Engine::Impl::pump() {
+  struct Source {
+    bool ready;
+    void (Impl::*pump)();
+  };
   for (;;) {
     const bool held = flush_ == Flush::kSending || flush_ == Flush::kLeaving;
-    const bool message = !reader_.empty() && (!held || reader_.popped() < flush_mark_);
-    const bool sync = !sync_calls_.empty();
-    if (!message && !sync)
+    const std::array<Source, 3> sources{
+        {{!reader_.empty() && (!held || reader_.popped() < flush_mark_), &Impl::pump_one},
+         {!sync_calls_.empty(), &Impl::pump_sync},
+         {!posted_.empty(), &Impl::pump_posted}}};
+    if (std::ranges::none_of(sources, &Source::ready))
       return;
     if (forwarding_ && !fabric_.can_send())
       return;
-    sync_turn_ = sync && (!message || !sync_turn_);
-    if (sync_turn_) {
-      pump_sync();
-    } else {
-      pump_one();
-    }
+    do {
+      source_ = (source_ + 1) % sources.size();
+    } while (!sources[source_].ready);
+    (this->*sources[source_].pump)();
   }
 }
 
 void Engine::Impl::pump_one() {
   const DatafdReader::Message message = reader_.front();
-  if (forwarding_) {
-    const Error error = forward(message.channel, message.bytes, false);
-    if (error == Error::kNoBuffers)
-      return;
-    if (error != Error::kNone) {
-      report({.kind = Trouble::Kind::kRefusedSend, .reason = error, .channel = message.channel});
-    }
-  }
-  reader_.pop();
+  if (pass_on(message.channel, message.bytes))
+    reader_.pop();
+}
+
+void Engine::Impl::pump_posted() {
+  const MessageQueue::Message message = posted_.front();
+  if (pass_on(message.channel, message.bytes))
+    posted_.pop();
+}
+
+// False if it has to be tried once more.
+bool Engine::Impl::pass_on(Channel channel, ConstBytes message) {
+  if (!forwarding_)
+    return true;
+  const Error error = forward(channel, message, false);
+  if (error == Error::kNoBuffers)
+    return false;
+  if (error != Error::kNone)
+    report({.kind = Trouble::Kind::kRefusedSend, .reason = error, .channel = channel});
+  return true;
 }
 
 // Starts switching forwarding off; false when it is off already.
@@ -203,6 +223,7 @@ bool Engine::Impl::begin_flush() {
     return false;
   if (flush_ == Flush::kNone) {
     flush_ = Flush::kRequested;
+    forwarding_seen_.store(false);
     flush_deadline_ = now_ + kFlushMax;
     unfinished_ = true;
   }

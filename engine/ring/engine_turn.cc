@@ -44,7 +44,7 @@ void Engine::Impl::run(std::promise<Ring::Failure> started) {
   started.set_value(failure);
   if (failure.error == 0) {
     while (!stopping_)
-      turn();
+      turn(std::nullopt);
   }
   ring_.close();
 }
@@ -76,14 +76,18 @@ void Engine::Impl::read_clock() {
   now_ = std::max(now_, clock_now());
 }
 
-void Engine::Impl::turn() {
-  ring_.wait(sleep_time());
+void Engine::Impl::turn(std::optional<Duration> limit) {
+  std::optional<Duration> wait = sleep_time();
+  if (limit && (!wait || *limit < *wait))
+    wait = limit;
+  ring_.wait(wait);
   calls_.awake();
   unfinished_ = false;
   read_clock();
   dispatch();
   if (wake_up_ != kNever && now_ > wake_up_ + kLate)
     catch_up();
+  hand_over_looped();
   pump();
   run_calls();
   if (fabric_.next_deadline() <= now_)
@@ -104,6 +108,10 @@ std::optional<Duration> Engine::Impl::sleep_time() {
                        flush_deadline_});
   if (unfinished_ || !ring_.batch_empty() || !calls_.may_sleep())
     return Duration::zero();
+  if (!posted_.empty() && (!forwarding_ || fabric_.can_send())) {
+    calls_.awake();
+    return Duration::zero();
+  }
   if (wake_up_ == kNever)
     return std::nullopt;
   // The turn took its time: the wait is measured from here, though everything was done as of now().
@@ -217,6 +225,10 @@ void Engine::Impl::tell_client() {
     drops_told_ = fabric_.drops().total();
     drops_due_ = now_ + kDropsEvery;
     client_.on_drops(fabric_.drops());
+  }
+  if (room_wanted_ && fabric_.can_send()) {
+    room_wanted_ = false;
+    client_.on_room();
   }
   unfinished_ = unfinished_ || budget <= 0 || !notices_.empty() || !troubles_.empty();
 }

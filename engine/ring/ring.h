@@ -76,6 +76,7 @@ class Ring {
   void close();
 
   io_uring* native() { return &ring_; }
+  int descriptor() const { return ring_.ring_fd; }
 
  private:
   Failure give_up(int error);

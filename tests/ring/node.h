@@ -70,6 +70,14 @@ class Recorder : public EngineClient {
       datafd_function(report);
     add([&] { datafds_.push_back(report); });
   }
+  void on_message(Channel channel, ConstBytes message, HostId from) override {
+    if (message_function)
+      message_function(channel, message, from);
+  }
+  void on_room() override {
+    if (room_function)
+      room_function();
+  }
   void on_event(const Event& event) override {
     if (event_function)
       event_function(event);
@@ -98,6 +106,8 @@ class Recorder : public EngineClient {
   std::size_t count(Trouble::Kind kind) const;
 
   // Set before the engine runs, or inside run().
+  std::function<void(Channel, ConstBytes, HostId)> message_function;
+  std::function<void()> room_function;
   Filter filter_function;
   std::function<void(const DatafdReport&)> datafd_function;
   std::function<void(const Event&)> event_function;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// An epoll of the ring and a timer.
+#include "engine/ring/engine_poll.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace ringknet {
+
+EnginePoll::~EnginePoll() {
+  for (const int descriptor : {epoll_, timer_}) {
+    if (descriptor >= 0)
+      close(descriptor);
+  }
+}
+
+int EnginePoll::create(int ring) {
+  timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  for (const int descriptor : {ring, timer_}) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = descriptor}};
+    if (epoll_ < 0 || timer_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) {
+      const int error = errno;
+      close(std::exchange(epoll_, -1));
+      close(std::exchange(timer_, -1));
+      return error;
+    }
+  }
+  return 0;
+}
+
+// The timer stays expired, and the descriptor readable, until it is set again.
+void EnginePoll::set(std::optional<Duration> wait) {
+  itimerspec time{};
+  if (wait) {
+    const Duration least = std::max(*wait, Duration(1));  // zero would switch it off
+    time.it_value.tv_sec = least.count() / std::nano::den;
+    time.it_value.tv_nsec = least.count() % std::nano::den;
+  }
+  timerfd_settime(timer_, 0, &time, nullptr);
+}
+
+}  // namespace ringknet
