@@ -24,10 +24,15 @@ class Inbox {
  public:
   using Reaction = std::function<void(const std::string&, knet_node_id_t)>;
 
-  explicit Inbox(Node& node, Reaction reaction = {}) : reaction_(std::move(reaction)) {
+  explicit Inbox(Node& node, Reaction reaction = {}, std::function<void()> room = {})
+      : node_(node), reaction_(std::move(reaction)), room_(std::move(room)) {
     int8_t channel = kChannel;
     REQUIRE_OK(knet_ext_open_channel(node, &channel, on_message, on_room, this));
   }
+  // From here on no callback runs.
+  ~Inbox() { knet_ext_close_channel(node_, kChannel); }
+  Inbox(const Inbox&) = delete;
+  Inbox& operator=(const Inbox&) = delete;
 
   std::size_t size() const {
     std::lock_guard lock(mutex_);
@@ -40,7 +45,6 @@ class Inbox {
   bool wait(std::size_t count) {
     return eventually([&] { return size() >= count; });
   }
-  std::function<void()> room;  // set before anything is sent
 
  private:
   static void on_message(void* self, const void* message, size_t size, knet_node_id_t source,
@@ -54,11 +58,13 @@ class Inbox {
     inbox.messages_.push_back(text);
   }
   static void on_room(void* self) {
-    if (auto& inbox = *static_cast<Inbox*>(self); inbox.room)
-      inbox.room();
+    if (auto& inbox = *static_cast<Inbox*>(self); inbox.room_)
+      inbox.room_();
   }
 
+  Node& node_;
   Reaction reaction_;
+  std::function<void()> room_;
   mutable std::mutex mutex_;
   std::vector<std::string> messages_;
 };
@@ -140,11 +146,11 @@ TEST_CASE("ext: a callback answers, and hears of room after a refusal") {
     if (answered < kCount)
       CHECK(errno == EAGAIN);
   };
-  Inbox answering(nodes.two, [&](const std::string&, knet_node_id_t source) {
+  const auto on_question = [&](const std::string&, knet_node_id_t source) {
     CHECK(source == 1);
     answer_all();
-  });
-  answering.room = answer_all;
+  };
+  Inbox answering(nodes.two, on_question, answer_all);
   REQUIRE_OK(send(nodes.one, "all of them"));
   REQUIRE(asked.wait(kCount));
   const std::vector<std::string> answers = asked.take();
