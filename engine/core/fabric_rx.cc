@@ -265,8 +265,8 @@ void Fabric::learn(const Arrival& arrival, Link& link) {
 void Fabric::on_ping(const Arrival& arrival, Host& host, Link& link, const PingPacket& packet) {
   if (arrival.opened.proof == Proof::kUnverified) {
     // It is answered, as that changes nothing here, and asked itself: its answer proves the epoch.
-    if (link.enabled())
-      queue_ping(link);
+    link.ask(arrival.now);
+    reschedule(link);
   } else if (in_order(arrival, host)) {
     const auto meaning =
         host.sequence.on_ping(arrival.now, packet, link.slack(), link.timers.timeout);

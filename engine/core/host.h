@@ -27,8 +27,8 @@ struct PacketOrder {
   bool other_boot(const Opened& of) const { return counter != 0 && !same_boot(of.epoch, epoch); }
   // Whether the packet was sent after everything that came before; then it is the newest.
   bool advance(const Opened& of) {
-    const bool late = counter != 0 && (epoch == of.epoch ? of.counter <= counter
-                                                         : is_successor(epoch, of.epoch));
+    const bool late =
+        counter != 0 && (epoch == of.epoch ? of.counter <= counter : is_successor(epoch, of.epoch));
     if (!late)
       *this = {of.epoch, of.counter};
     return !late;

@@ -61,6 +61,12 @@ void Link::wake(Instant now) {
     next_ping_ = std::min(next_ping_, now);
 }
 
+void Link::ask(Instant now) {
+  const Duration gap = std::max(kAskGapMin, timers.interval / 8);
+  if (pinging())
+    next_ping_ = std::min(next_ping_, std::max(now, last_ping_ + gap));
+}
+
 Link::Due Link::on_timeout(Instant now) {
   Due due;
   if (next_ping_ <= now) {

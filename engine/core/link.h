@@ -77,6 +77,9 @@ class Link : public DeadlineNode {
   void set_timers(Instant now, const PingTimers& new_timers);
   // PINGs start (or go on) now: the link was enabled, or its peer's address was learned.
   void wake(Instant now);
+  // A PING soon: the peer has yet to prove itself. Not one for each packet that says so: two peers
+  // that ask each other at once would never stop, and forget what they asked before it is answered.
+  void ask(Instant now);
 
   struct Due {
     bool ping = false;

@@ -28,8 +28,6 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
   if (!clocked)
     stamp = now;  // no clock we can read, or a challenge: arrival order has to do
   const bool comparable = ping_stamp_ != kNever && clocked == clocked_;
-  if (!comparable)
-    data_stamp_ = kNever;
   const bool late = comparable && stamp <= ping_stamp_ && ping_stamp_ - stamp < kRebootGap;
   if (late)
     return PingMeaning::kNothing;
@@ -45,7 +43,9 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
   } else if (window_.started() && ping.seq.ahead_of(window_.head()) < 0) {
     // Behind us although no data moved us lately: we lost track of the sender (it restarted
     // unheard, or it sent more than half the sequence space to others). Its word counts.
-    if (quiet_since_data(now, stamp, quiet)) {
+    const bool by_sender =
+        comparable && clocked ? quiet_since_data(stamp, quiet + slack) : said_before(now, slack);
+    if (by_sender && (last_data_ == kNever || now - last_data_ > quiet)) {
       window_.reset();
       window_.advance(ping.seq);
     }
@@ -83,15 +83,19 @@ bool PeerSequence::restarted_by_arrival(Instant now, Duration slack) const {
   return window_.started() && ping_stamp_ != kNever && !overtaken_by_ping && !overtaken_by_data;
 }
 
-// Whether no data came for so long that this PING cannot have been overtaken by it. By our clock
-// alone it may seem so when the PING waited for us while we did not run; by the sender's clock
-// alone, when its other PINGs were lost.
-bool PeerSequence::quiet_since_data(Instant now, Instant stamp, Duration quiet) const {
-  if (last_data_ == kNever)
-    return true;
-  const bool by_sender =
-      data_stamp_ == kNever || stamp < data_stamp_ || stamp - data_stamp_ > quiet;
-  return by_sender && now - last_data_ > quiet;
+// Whether the PING was sent so long after the last data that it cannot have been overtaken by it,
+// as far as the sender's clock tells: when the PING waited for us, or in the network, it may seem
+// so by ours. That data was sent no later than restarted() says.
+bool PeerSequence::quiet_since_data(Instant stamp, Duration quiet) const {
+  return last_data_ == kNever || stamp < ping_stamp_ ||
+         stamp - ping_stamp_ > (last_data_ - ping_arrival_) + quiet;
+}
+
+// Without a clock, a PING that is behind may have waited; but not one that came well after another
+// that was behind.
+bool PeerSequence::said_before(Instant now, Duration slack) const {
+  return ping_stamp_ != kNever && !ping_seq_.none() && ping_seq_.ahead_of(window_.head()) < 0 &&
+         now - ping_arrival_ > slack;
 }
 
 void PeerSequence::reset() {

@@ -22,7 +22,6 @@ class PeerSequence {
   void on_data(Instant now, MessageSeq seq) {
     window_.advance(seq);
     last_data_ = now;
-    data_stamp_ = ping_stamp_;
   }
   // The message is done with: delivered (on_data() was told before), or given up, perhaps long ago.
   void done(MessageSeq seq) { window_.mark(seq); }
@@ -39,11 +38,11 @@ class PeerSequence {
  private:
   bool restarted(Instant now, Instant stamp, Duration slack) const;
   bool restarted_by_arrival(Instant now, Duration slack) const;
-  bool quiet_since_data(Instant now, Instant stamp, Duration quiet) const;
+  bool quiet_since_data(Instant stamp, Duration quiet) const;
+  bool said_before(Instant now, Duration slack) const;
 
   SeenWindow window_;
   Instant last_data_ = kNever;
-  Instant data_stamp_ = kNever;  // the newest PING's stamp when that data came
   // The newest timed PING, by its sender's clock; by ours where that cannot be read.
   bool clocked_ = false;
   Instant ping_stamp_ = kNever;

@@ -86,6 +86,26 @@ TEST_CASE("compressed fabric: a model that the receiver lacks is dropped and cou
   CHECK(cluster.node(2).inspect.buffers_in_use() == 0);
 }
 
+TEST_CASE("drop: a payload that cannot be decompressed") {
+  Cluster cluster(with_codecs());
+  REQUIRE(cluster.connect());
+  Node& receiver = cluster.node(2);
+  std::uint64_t dropped = 0;
+  for (const CodecModel& model : codec_models()) {
+    CAPTURE(model.name);
+    Bytes packed(compress_bound(60000));
+    packed.resize(model.compressor(model.default_level)->compress(zeros(60000), packed));
+    const auto id = static_cast<unsigned>(model.id);
+    const auto seq = static_cast<unsigned>(++dropped);
+    // Half of it.
+    packed.resize(packed.size() / 2);
+    cluster.inject(2, 1, 0, data_packet({.host = 1, .seq = seq, .compress = id}, packed));
+    CHECK(receiver.drops(Drop::kDecompress) == dropped);
+  }
+  CHECK(receiver.received.empty());
+  CHECK(receiver.inspect.buffers_in_use() == 0);
+}
+
 TEST_CASE("compressed fabric: what does not shrink is soon not tried any more, and shows") {
   Cluster cluster(with_codecs());
   REQUIRE(cluster.connect());

@@ -285,6 +285,29 @@ TEST_CASE("native fabric: what a process says first after a quick restart is not
   }
 }
 
+// Two nodes that both were held up find each other's PINGs by the dozen; if each were asked back,
+// they would go on for ever.
+TEST_CASE("native fabric: many PINGs that prove nothing are asked back once") {
+  Secured secured(kNative);
+  Cluster& cluster = *secured.cluster;
+  cluster.recording = true;
+  REQUIRE(cluster.connect());
+  cluster.run_for(10s);
+  std::vector<Packet> recorded;
+  std::ranges::copy_if(cluster.log, std::back_inserter(recorded), [](const Packet& packet) {
+    return packet.from == 1 && packet.bytes.size() == kPingSize + 32;
+  });
+  REQUIRE(recorded.size() > 100);
+  cluster.cut(1, 2, 0);
+  cluster.restart(2);
+  cluster.run_for(10ms);
+  const std::uint64_t before = cluster.status(2, 1, 0).stats.tx_ping.packets;
+  for (const Packet& packet : recorded)
+    cluster.inject(2, 1, 0, packet.bytes);
+  cluster.run_for(5ms);
+  CHECK(cluster.status(2, 1, 0).stats.tx_ping.packets <= before + 1);
+}
+
 TEST_CASE("native fabric: a member that speaks for another is not believed") {
   Secured secured(kNative, {.nodes = 3});
   Cluster& cluster = *secured.cluster;
@@ -331,6 +354,24 @@ TEST_CASE("secured fabric: damaged packets are dropped and counted, whatever the
     CHECK(observe(node, cluster.now) == before);
     CHECK(node.received.size() == received);
   }
+}
+
+TEST_CASE("drop: control packets that cannot be sealed for want of randomness") {
+  Secured secured(kClassic);
+  Cluster& cluster = *secured.cluster;
+  REQUIRE(cluster.connect());
+  secured.random.working = false;
+  cluster.run_for(1s);
+  CHECK(cluster.node(1).drops(Drop::kSealFailed) > 0);
+  CHECK(cluster.node(2).drops(Drop::kSealFailed) > 0);
+  CHECK(cluster.send(1, pattern(100)).error != Error::kNone);
+  // It was for a moment only.
+  secured.random.working = true;
+  REQUIRE(cluster.run_until([&] {
+    return *cluster.fabric(1).host_reachable(host_id(2)) &&
+           *cluster.fabric(2).host_reachable(host_id(1));
+  }));
+  exchange(cluster, 6);
 }
 
 }  // namespace ringknet::test

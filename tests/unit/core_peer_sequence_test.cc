@@ -196,6 +196,19 @@ TEST_CASE("peer sequence: unreadable clocks leave the order of arrival") {
   CHECK_FALSE(sequence.seen(seq(4)));
 }
 
+// All other PINGs were held back, too, and the data came another way.
+TEST_CASE("peer sequence: a PING that was held back for long forgets no messages") {
+  Receiver receiver;
+  CHECK(receiver.ping(0) == Meaning::kNothing);
+  CHECK(receiver.data(1));
+  receiver.now += 2000ms;
+  CHECK(receiver.data(2));
+  receiver.now += 1000ms;
+  CHECK(receiver.ping(1, 1010ms) == Meaning::kNothing);  // sent just before that data
+  CHECK_FALSE(receiver.data(1));
+  CHECK_FALSE(receiver.data(2));
+}
+
 TEST_CASE("peer sequence: without clocks, a PING that was overtaken is no restart") {
   PeerSequence sequence;
   Instant now{1000s};
@@ -220,6 +233,24 @@ TEST_CASE("peer sequence: without clocks, a PING that was overtaken is no restar
   // Said again when nothing can be under way any more, it is true.
   now += 100ms;
   CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kRestarted);
+}
+
+TEST_CASE("peer sequence: without clocks, a PING that is behind is believed the second time") {
+  PeerSequence sequence;
+  Instant now{1000s};
+  PingPacket ping{.sender = HostId{2}, .seq = seq(10)};
+  ping.stamp.fill(std::byte{0xff});
+  sequence.on_data(now, seq(10));
+  sequence.done(seq(10));
+  CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kNothing);
+  ping.seq = seq(9);
+  now += 1000ms;  // we did not run, and the PING waited
+  CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kNothing);
+  CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kNothing);
+  CHECK(sequence.seen(seq(10)));
+  now += 100ms;
+  CHECK(sequence.on_ping(now, ping, 14ms, 500ms) == Meaning::kNothing);
+  CHECK_FALSE(sequence.seen(seq(10)));
 }
 
 // Challenges take the place of clocks while keys change, and go again.
