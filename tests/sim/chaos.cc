@@ -249,7 +249,7 @@ void Chaos::repeat() {
 // All that the fabric takes, for a while. What it costs to simulate is bounded.
 void Chaos::flood() {
   constexpr std::size_t kFloodsMax = 2;
-  constexpr std::size_t kBudget = std::size_t{6} * 1024 * 1024;
+  constexpr std::size_t kBudget = std::size_t{4} * 1024 * 1024;
   const std::size_t node = any_node();
   const Duration length = between(milliseconds(20), milliseconds(400));
   if (floods_++ < kFloodsMax)

@@ -203,8 +203,15 @@ void Cluster::turn(std::size_t index) {
     if (node.sends >= scenario_.send_slots)
       break;
     const bool control_only = node.sends + kControlSlots >= scenario_.send_slots;
+    const FabricInspector inspector(*node.fabric);
+    const std::size_t waiting = inspector.control_waiting();
     if (!node.fabric->poll_transmit(local(node), out, control_only))
       break;
+    // What waits may be unwanted by now, and data may want a mark behind it: hence two.
+    if (out.kind == Transmit::Kind::kData && waiting >= 2 &&
+        inspector.control_waiting() >= waiting && inspector.free_slabs() > 0) {
+      fail(label("node", index) + " sends data while PINGs wait");
+    }
     if (sends > kSendsMax)
       fail(label("node", index) + " never stops sending");
     transmit(index, out);
@@ -233,9 +240,20 @@ void Cluster::poll_events(std::size_t index) {
     if (event.kind == Event::Kind::kPeerRestarted || event.kind == Event::Kind::kHostUnreachable)
       ledger_.forgotten(index, node_of(event.host));
     watch_.on_event(now_, index, event);
+    if (event.kind == Event::Kind::kLinkMtu)
+      check_black_hole(index, event);
   }
   if (any)
     watch_.check_hosts(*node.fabric, index);
+}
+
+void Cluster::check_black_hole(std::size_t index, const Event& event) {
+  const std::size_t peer = node_of(event.host);
+  const std::size_t link = raw(event.link);
+  std::uint32_t& slice = nodes_[index].slice[peer][link];
+  if (event.reason == Event::Reason::kBlackHole && slice <= exact_slice(index, peer, link))
+    watch_.given_up_in_vain(now_, index, peer, link);
+  slice = event.mtu;
 }
 
 void Cluster::schedule_wake(std::size_t index) {
@@ -273,8 +291,8 @@ void Cluster::start(std::size_t index, bool reboot, bool fast) {
     node.clock += Instant(kBooted) - local(node);
   ++node.incarnation;
   const Random keys = random_for(scenario_.seed, Stream::kKeys);
-  node.randomness = std::make_unique<SeededSource>(Random(keys).next() + 256 * node.incarnation +
-                                                   index);
+  node.randomness =
+      std::make_unique<SeededSource>(Random(keys).next() + 256 * node.incarnation + index);
   Fabric::Config config;
   config.self = host_of(index);
   config.random = node.randomness.get();
@@ -418,7 +436,7 @@ void Cluster::check_drops(std::size_t index) {
       Drop::kNoBuffers};
   const DropCounters& drops = nodes_[index].fabric->drops();
   for (const Drop reason : kImpossible) {
-    if (drops[reason] != nodes_[index].accounts.bogus_as(reason)) {
+    if (drops[reason] != nodes_[index].accounts.bogus_as(reason) && !excused(reason)) {
       fail(label("node", index) + " dropped a packet as \"" + std::string(name(reason)) +
            "\", which no honest packet deserves");
     }
@@ -426,6 +444,14 @@ void Cluster::check_drops(std::size_t index) {
   // Hundreds of PINGs that waited for the end of a pause may be too many to answer.
   if (drops[Drop::kControlQueueFull] != 0 && !scenario_.features.pauses)
     fail(label("node", index) + " had no room for a control packet");
+}
+
+// Until a process is told from its predecessor, its fragments may be taken for the other one's.
+bool Cluster::excused(Drop reason) const {
+  const Features& on = scenario_.features;
+  return on.restarts && on.fast_restarts &&
+         (reason == Drop::kFragmentChanged || reason == Drop::kSliceSize ||
+          reason == Drop::kFragmentOffset);
 }
 
 void Cluster::check_everything() {

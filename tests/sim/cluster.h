@@ -118,8 +118,9 @@ class Cluster {
     std::size_t unread = 0;
     bool reading = false;
     Accounts accounts;
-    Duration clock{};      // added to virtual time
-    Instant stopped_at{};  // by its clock
+    std::array<std::array<std::uint32_t, kLinksMax>, kNodesMax> slice{};  // as it was told last
+    Duration clock{};                                                     // added to virtual time
+    Instant stopped_at{};                                                 // by its clock
     Instant paused_until{};
     Instant wake = kNever;     // the wake event that counts
     std::size_t sends = 0;     // in flight
@@ -177,6 +178,8 @@ class Cluster {
   void configure_link(std::size_t node, std::size_t peer, std::size_t link);
   void check_bounds(std::size_t node);
   void check_drops(std::size_t node);
+  bool excused(Drop reason) const;
+  void check_black_hole(std::size_t node, const Event& event);
   void trace(std::size_t node, const char* what, const std::string& detail);
 
   const Scenario& scenario_;

@@ -141,8 +141,7 @@ void Cluster::check_size(std::size_t index, const Network::Place& to, const Tran
   if (data == nullptr)
     fail(label("node", index) + " sends something as data that is none");
   Node& node = nodes_[index];
-  const Link& link =
-      *FabricInspector(*node.fabric).link(host_of(to.node), LinkId(to.link));
+  const Link& link = *FabricInspector(*node.fabric).link(host_of(to.node), LinkId(to.link));
   const SealShape shape = node.fabric->keyring().shape();
   const std::uint32_t message = ledger_.find(index, node.incarnation, data->header.seq);
   if (message == kNoMessage)
@@ -190,6 +189,8 @@ TransmitResult Cluster::carry(std::size_t index, const Network::Place& to, const
     }
   } else if (result.status != Status::kTooBig) {
     network_.path(index, to.node, to.link).trouble = now_;
+    if (type == PacketType::kMtuProbe || type == PacketType::kMtuReply)
+      network_.path(index, to.node, to.link).lose_probe(now_);
   }
   return result;
 }
@@ -222,13 +223,19 @@ ParsedPacket Cluster::read_packet(std::size_t index, ConstBytes bytes) const {
 void Cluster::carry_segment(std::size_t index, const Network::Place& to, ConstBytes bytes,
                             bool in_pieces) {
   const SealLog::Entry* sealed = nodes_[index].seal_log.find(bytes);
-  if (sealed == nullptr && !nodes_[index].clear_allowed)
-    fail(label("node", index) + " sends a packet in clear that has to be encrypted");
   const ParsedPacket packet = read_packet(index, bytes);
+  // Data that waits to be sent stays as it is.
+  const bool data_waited = std::holds_alternative<DataPacket>(packet);
+  if (sealed == nullptr && !nodes_[index].clear_allowed && !data_waited)
+    fail(label("node", index) + " sends a packet in clear that has to be encrypted");
   if (std::holds_alternative<Drop>(packet))
     fail(label("node", index) + " sends a packet that does not parse");
   ++datagram_count_;
   const Network::Fate fate = network_.send(now_, index, to, bytes.size(), in_pieces);
+  const PacketType type = type_of(packet);
+  const bool about_size = type == PacketType::kMtuProbe || type == PacketType::kMtuReply;
+  if (about_size && (fate.copies == 0 || fate.damaged))
+    network_.path(index, to.node, to.link).lose_probe(now_);
   if (trace_ != nullptr) {
     trace(index,
           fate.copies == 0   ? "lost"
@@ -247,7 +254,7 @@ void Cluster::carry_segment(std::size_t index, const Network::Place& to, ConstBy
     datagram.to = static_cast<std::uint8_t>(to.node);
     datagram.link = static_cast<std::uint8_t>(to.link);
     datagram.incarnation = nodes_[index].incarnation;
-    datagram.type = type_of(packet);
+    datagram.type = type;
     datagram.sealed = sealed != nullptr;
     if (const auto* data = std::get_if<DataPacket>(&packet)) {
       datagram.message = ledger_.find(index, datagram.incarnation, data->header.seq);
@@ -350,7 +357,9 @@ void Cluster::receive(std::size_t index, std::uint32_t slot) {
   if (trace_ != nullptr) {
     trace(index, "receive",
           "from node " + std::to_string(datagram.from) + " link " + std::to_string(datagram.link) +
-              " " + std::to_string(datagram.bytes.size()) + " bytes" +
+              " " +
+              (datagram.sealed ? std::to_string(datagram.bytes.size()) + " bytes"
+                               : describe(parse_packet(datagram.bytes))) +
               (datagram.message != kNoMessage ? " of " + label("message", datagram.message) : ""));
   }
   intruder_.saw(datagram, node.incarnation);
@@ -360,12 +369,16 @@ void Cluster::receive(std::size_t index, std::uint32_t slot) {
   const auto delivery = fabric.on_datagram(local(node), SocketId(datagram.link), datagram.source,
                                            std::span<std::byte>(datagram.bytes));
   account.check(index);
+  if (account.dropped() != 0)
+    intruder_.not_taken();
+  if (trace_ != nullptr && account.dropped() != 0)
+    trace(index, "drop", std::string(name(account.reason())));
   // The new key shows itself to nodes that have not been given it yet.
   if (datagram.sealed && fabric.keyring().empty())
     node.accounts.bogus(account.reason());
   // Events first: what the receiver forgot, it forgot before this packet meant anything.
   poll_events(index);
-  if (account.counted() != 0)
+  if (account.counted() != 0 && account.dropped() == 0)
     watch_.accepted(index, datagram);
   if (datagram.whole && fabric.drops()[Drop::kDuplicate] != seen_before)
     ledger_.refused_as_seen(index, node.incarnation, datagram);
@@ -409,11 +422,11 @@ void Cluster::read(std::size_t index) {
   if (!node.reading)
     return;
   const std::size_t next = std::min(node.unread, kAtOnce);
-  push({.at = now_ + Duration(static_cast<std::int64_t>(next * 1'000'000'000 /
-                                                        scenario_.read_rate)),
-        .incarnation = node.incarnation,
-        .node = static_cast<std::uint8_t>(index),
-        .kind = Queued::Kind::kRead});
+  push(
+      {.at = now_ + Duration(static_cast<std::int64_t>(next * 1'000'000'000 / scenario_.read_rate)),
+       .incarnation = node.incarnation,
+       .node = static_cast<std::uint8_t>(index),
+       .kind = Queued::Kind::kRead});
 }
 
 // The machine is there, the process is not: its kernel says so to whoever asks.

@@ -24,8 +24,10 @@ struct Trial {
   }
 
   void send(std::uint32_t size, bool required = false) {
-    const Ledger::Draft draft{
-        .size = size, .channel = Channel{3}, .receivers = 0b10, .required = required ? std::uint8_t{0b10} : std::uint8_t{0}};
+    const Ledger::Draft draft{.size = size,
+                              .channel = Channel{3},
+                              .receivers = 0b10,
+                              .required = required ? std::uint8_t{0b10} : std::uint8_t{0}};
     ledger.write_next(draft, content);
     ledger.sent(0, 1, MessageSeq{next_seq}, draft, Instant{});
     datagram.message = ledger.find(0, 1, MessageSeq{next_seq});

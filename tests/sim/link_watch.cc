@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 // Timers fire late by up to this much (Features::late_wakes), again and again.
 constexpr Duration kLateness = milliseconds(100);
+// In a second: the shortest interval makes 50, a flood of data a few hundred.
+constexpr unsigned kPingsMax = 2000;
 // Sizes that a search tries, tries per size, and the gaps they take.
 constexpr int kSearchSteps = 17;
 constexpr int kGapsPerStep = 6;
@@ -116,8 +118,33 @@ void LinkWatch::on_restarted(std::size_t node, std::size_t peer) {
   ++restarts_seen_;
 }
 
+// Probes may be lost like anything else; but only several of them say something.
+void LinkWatch::given_up_in_vain(Instant now, std::size_t node, std::size_t peer,
+                                 std::size_t link) {
+  const Path& out = network_.path(node, peer, link);
+  const Path& in = network_.path(peer, node, link);
+  const Instant since = now - black_hole_max();
+  const auto recent = [&](Instant at) { return at >= since && at != Instant{}; };
+  const auto losses = std::ranges::count_if(out.lost_probes, recent) +
+                      std::ranges::count_if(in.lost_probes, recent);
+  const Features& on = scenario_.features;
+  // Answers may come late, too.
+  const bool slow = on.pauses || on.clogs || on.bandwidth || scenario_.loaded();
+  if (slow || losses >= static_cast<int>(Path::kProbesMax) ||
+      std::max({out.changed, disturbed_[node], disturbed_[peer]}) >= since)
+    return;
+  fail(link_name(node, peer, link) + " gave the size in use up, but its path carries it and lost " +
+       std::to_string(losses) + " packets in a long time");
+}
+
 void LinkWatch::pinged(Instant now, std::size_t node, std::size_t peer, std::size_t link) {
-  state_[node][peer][link].last_ping = now;
+  State& state = state_[node][peer][link];
+  state.last_ping = now;
+  const std::int64_t second = now.time_since_epoch() / std::chrono::seconds(1);
+  state.pings = second == state.second ? state.pings + 1 : 0;
+  state.second = second;
+  if (state.pings > kPingsMax)
+    fail(link_name(node, peer, link) + " is asked thousands of times in a second");
 }
 
 void LinkWatch::check_pings(Instant now, Fabric& fabric, std::size_t node) const {
@@ -205,9 +232,9 @@ void LinkWatch::oversized(Instant now, std::size_t from, std::size_t to, std::si
 // The gap between two tries is twice the round trip that was measured, which is spoilt by pauses.
 Duration LinkWatch::probe_gap() const {
   const Features& on = scenario_.features;
-  const Duration slowest =
-      on.pauses || on.clogs ? scenario_.timeout_max()
-                            : 2 * scenario_.delay_max() + milliseconds(on.slow_readers ? 30 : 0);
+  const Duration slowest = on.pauses || on.clogs
+                               ? scenario_.timeout_max()
+                               : 2 * scenario_.delay_max() + milliseconds(on.slow_readers ? 30 : 0);
   return std::max<Duration>(milliseconds(40), 2 * slowest) + milliseconds(5);
 }
 

@@ -30,6 +30,8 @@ class LinkWatch {
   // The node took it for what it is.
   void accepted(std::size_t node, const Datagram& datagram);
   void on_event(Instant now, std::size_t node, const Event& event);
+  // A size in use was given up although its path carries it.
+  void given_up_in_vain(Instant now, std::size_t node, std::size_t peer, std::size_t link);
   // A PING leaves.
   void pinged(Instant now, std::size_t node, std::size_t peer, std::size_t link);
   // PINGs that should have left and did not.
@@ -61,6 +63,8 @@ class LinkWatch {
     Instant last_data = kNever;
     Instant up = kNever;
     Instant last_ping{};
+    std::int64_t second = 0;  // of the last PING
+    unsigned pings = 0;       // in that second
     Instant learned{};
     Instant size_changed{};
   };

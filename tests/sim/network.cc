@@ -82,8 +82,8 @@ std::optional<Instant> Network::queue(Instant now, Path& way, std::size_t packet
   if (way.plan.rate == 0)
     return now;
   const Instant start = std::max(now, way.busy_until);
-  const auto waiting = static_cast<std::uint64_t>((start - now).count()) * way.plan.rate /
-                       1'000'000'000;
+  const auto waiting =
+      static_cast<std::uint64_t>((start - now).count()) * way.plan.rate / 1'000'000'000;
   if (waiting > way.plan.queue && !healed_)
     return std::nullopt;
   way.busy_until =

@@ -45,13 +45,20 @@ struct Path {
   PathPlan plan;
   bool cut = false;
   Instant cut_since{};
-  Instant changed{};  // when what it carries last changed: its MTU, or that it carries anything
-  Instant trouble{};  // when it last lost something or held it back, for whatever reason
+  Instant changed{};     // when what it carries last changed: its MTU, or that it carries anything
+  Instant trouble{};     // when it last lost something or held it back, for whatever reason
   Instant busy_until{};  // rate: when what waits has left
   bool clogged = false;
   Instant released{};               // when it last let go of what it held back
   std::vector<std::uint32_t> held;  // datagrams, in the order in which they would have come
   std::uint8_t mapping = 0;         // how often the sender's address changed
+
+  // The last few probes, or answers to probes, that were lost.
+  static constexpr std::size_t kProbesMax = 5;
+  std::array<Instant, kProbesMax> lost_probes{};
+  std::size_t next_lost_probe = 0;
+
+  void lose_probe(Instant now) { lost_probes[next_lost_probe++ % kProbesMax] = now; }
 };
 
 class Network {

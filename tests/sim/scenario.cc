@@ -62,10 +62,10 @@ constexpr Switch kSwitches[] = {
 
 // What may lose messages or take links down; a gentle seed has none of it.
 constexpr bool Features::*kRough[] = {
-    &Features::loss,          &Features::cuts,        &Features::one_way_cuts,
-    &Features::restarts,      &Features::pauses,      &Features::mtu_changes,
-    &Features::send_failures, &Features::bursts,      &Features::reconfiguration,
-    &Features::bandwidth,     &Features::clogs,       &Features::damage,
+    &Features::loss,          &Features::cuts,   &Features::one_way_cuts,
+    &Features::restarts,      &Features::pauses, &Features::mtu_changes,
+    &Features::send_failures, &Features::bursts, &Features::reconfiguration,
+    &Features::bandwidth,     &Features::clogs,  &Features::damage,
     &Features::rebinds,
 };
 
@@ -157,9 +157,9 @@ void draw_load(Random& random, Scenario& scenario) {
       one_of(random, {std::size_t{512} * 1024, std::size_t{2048} * 1024, std::size_t{8192} * 1024});
   const std::int64_t share = random.between(40, 400);
   const std::uint64_t read_rate = random.between(2'000'000, 40'000'000);
-  scenario.receive_buffer = buffer;
   const Duration most = scenario.timeout_min() / (on.jitter || on.bandwidth ? 40 : 8);
   if (on.busy_nodes) {
+    scenario.receive_buffer = buffer;
     scenario.service = std::min<Duration>(most, milliseconds(25)) * 40 / share /
                        static_cast<std::int64_t>(buffer / kPacketInSocketMin);
   }
@@ -203,8 +203,9 @@ Scenario Scenario::from_seed(std::uint64_t seed, const std::vector<std::string>&
     scenario.loopback[a] = random.chance(0.3);
     const auto first = static_cast<std::uint16_t>(random.between(65535 - 300, 65535));
     const auto anywhere = static_cast<std::uint16_t>(random.between(1, 65535));
+    const bool near_wrap = random.chance(0.7);
     if (scenario.features.long_running)
-      scenario.first_seq[a] = random.chance(0.7) ? first : anywhere;
+      scenario.first_seq[a] = near_wrap ? first : anywhere;
   }
   for (std::size_t a = 0; a < scenario.nodes; ++a) {
     const auto speed = static_cast<std::int64_t>(random.between(0, 1'000'000));
@@ -221,9 +222,9 @@ Scenario Scenario::from_seed(std::uint64_t seed, const std::vector<std::string>&
   const std::size_t slots = random.between(4, 24);
   if (scenario.features.slow_completion)
     scenario.send_slots = slots;
-  scenario.chaos = between(random, seconds(5), seconds(20));
+  scenario.chaos = between(random, seconds(4), seconds(12));
   scenario.mtu_interval = between(random, seconds(1), seconds(8));
-  scenario.message_gap = between(random, milliseconds(5), milliseconds(150));
+  scenario.message_gap = between(random, milliseconds(8), milliseconds(200));
   return scenario;
 }
 

@@ -18,7 +18,9 @@
 //    for packets out of order.
 //  - Packets are held back for long (Features::clogs) only where no process restarts: in clear,
 //    nobody can tell what an earlier process sent from what the present one sends; and where no
-//    keys change: while native ones wait to be used, PINGs in other envelopes have no clock.
+//    keys change: while native ones wait to be used, PINGs in other envelopes have no clock. PINGs
+//    that come long after they were sent can still make a receiver take the sender for one that
+//    fell behind, and a held copy be delivered again: the ledger excuses that, too.
 //  - What damage, forgery and replay can do depends on the envelope: see intruder.h.
 #pragma once
 
@@ -116,15 +118,15 @@ struct Scenario {
   std::array<LinkPlan, kLinksMax> link{};
   std::array<std::array<std::array<PathPlan, kLinksMax>, kNodesMax>, kNodesMax> path{};
   std::array<std::array<Policy, kNodesMax>, kNodesMax> policy{};
-  std::array<Duration, kNodesMax> clock{};    // each machine's clock at virtual time zero
+  std::array<Duration, kNodesMax> clock{};      // each machine's clock at virtual time zero
   std::array<std::int64_t, kNodesMax> drift{};  // how much faster it runs, in 10^-9
   std::array<bool, kNodesMax> loopback{};
   std::array<std::uint16_t, kNodesMax> first_seq{};
   std::array<std::size_t, kNodesMax> compress_above{};  // bytes; 0: does not compress at first
   Suite suite = Suite::kClear;                          // of the first key
   std::size_t receive_buffer = 8u * 1024 * 1024;        // of each socket
-  Duration service{};             // what a datagram takes its receiver (busy_nodes)
-  std::uint64_t read_rate = 0;    // bytes per second that an application reads (slow_readers)
+  Duration service{};           // what a datagram takes its receiver (busy_nodes)
+  std::uint64_t read_rate = 0;  // bytes per second that an application reads (slow_readers)
   std::size_t send_slots = 64;
   Duration chaos{};         // how long faults happen
   Duration mtu_interval{};  // between two searches for a larger MTU
@@ -140,16 +142,25 @@ struct Scenario {
   Duration interval_max() const;
   Duration timeout_min() const;
   Duration timeout_max() const;
-  Duration away_min() const;   // of a node that restarts
-  Duration delay_max() const;  // one way, with jitter, a duplicate's extra delay and all queues
+  Duration away_min() const;     // of a node that restarts
+  Duration delay_max() const;    // one way, with jitter, a duplicate's extra delay and all queues
   Duration service_max() const;  // behind a full receive buffer
   Duration clog_max() const;     // how long a path may hold packets back
+  bool holds_back_long() const { return features.clogs && clog_max() > timeout_min() / 4; }
   std::string describe() const;
 };
 
 // A generator of its own for every purpose, so that one fault switched off leaves the others'
 // decisions alone.
-enum class Stream : std::uint64_t { kScenario = 1, kNetwork, kTraffic, kChaos, kNode, kKeys, kIntruder };
+enum class Stream : std::uint64_t {
+  kScenario = 1,
+  kNetwork,
+  kTraffic,
+  kChaos,
+  kNode,
+  kKeys,
+  kIntruder
+};
 inline Random random_for(std::uint64_t seed, Stream stream) {
   Random base(seed);
   return Random(base.next() ^ (static_cast<std::uint64_t>(stream) * 0xd1342543de82ef95u));

@@ -111,7 +111,7 @@ std::uint32_t Run::draw_size() {
     return static_cast<std::uint32_t>(random_.between(1, 200));
   if (kind < 80)
     return static_cast<std::uint32_t>(random_.between(400, 1600));
-  if (kind < 97)
+  if (kind < 98)
     return static_cast<std::uint32_t>(random_.between(1600, 12000));
   return static_cast<std::uint32_t>(random_.between(12000, kMessageSizeMax));
 }
@@ -258,9 +258,10 @@ void Run::prove() {
   }
   // On its way through the network, and through what is slow at both ends.
   const Duration slow = scenario_.features.bandwidth || scenario_.loaded()
-                            ? scenario_.timeout_max() / 4 + milliseconds(500)
+                            ? 3 * scenario_.timeout_max() + milliseconds(500)
                             : milliseconds(50);
-  if (!wait(scenario_.delay_max() + slow, [this] { return cluster_.ledger().all_required_arrived(); }))
+  if (!wait(scenario_.delay_max() + slow,
+            [this] { return cluster_.ledger().all_required_arrived(); }))
     cluster_.ledger().require_all_arrived();
   // Copies had their time, too.
   cluster_.run_until(cluster_.now() + 2 * scenario_.timeout_max());

@@ -16,7 +16,7 @@
 namespace ringknet::sim {
 
 struct Options {
-  std::FILE* trace = nullptr;  // a line per packet, delivery and event
+  std::FILE* trace = nullptr;             // a line per packet, delivery and event
   std::vector<std::string> without = {};  // features to switch off (scenario.h)
 };
 

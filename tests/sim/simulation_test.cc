@@ -52,6 +52,35 @@ TEST_CASE("simulation: delays stay within what the protocol promises") {
   }
 }
 
+TEST_CASE("simulation: load alone takes no link down") {
+  int loaded = 0;
+  for (std::uint64_t seed = 1; loaded < 5; ++seed) {
+    const Scenario scenario = Scenario::from_seed(seed);
+    if (!scenario.lossless() || !scenario.features.floods)
+      continue;
+    ++loaded;
+    const Report report = simulate(seed, {});
+    CHECK_MESSAGE(report.passed, report.failure);
+    CHECK(report.link_downs == 0);
+  }
+}
+
+TEST_CASE("simulation: a feature that is switched off leaves all other decisions alone") {
+  for (const FeatureName& feature : feature_names()) {
+    CAPTURE(feature.name);
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+      const Scenario whole = Scenario::from_seed(seed);
+      const Scenario part = Scenario::from_seed(seed, {feature.name});
+      CHECK_FALSE(part.features.*feature.feature);
+      CHECK(part.nodes == whole.nodes);
+      CHECK(part.links == whole.links);
+      CHECK(part.chaos == whole.chaos);
+      CHECK(part.message_gap == whole.message_gap);
+      CHECK(part.path[0][1][0].delay == whole.path[0][1][0].delay);
+    }
+  }
+}
+
 // A line of tests/sim/regressions/seeds: the seed, then what it found. Where the drawing of
 // scenarios changes, a seed comes to mean another run; the directed unit test beside each fix
 // stays.
