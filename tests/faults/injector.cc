@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdarg>
+#include <utility>
 
 namespace ringknet::test {
 namespace {
@@ -63,6 +63,11 @@ void Injector::fail(Call call, int error, unsigned count) {
   state(call).fail_left = count;
 }
 
+void Injector::then_fail(Call call, int error) {
+  state(call).last_error = error;
+  ++state(call).fail_left;
+}
+
 void Injector::shorten(Call call, std::size_t size, unsigned count) {
   state(call).short_size = size;
   state(call).short_left = count;
@@ -88,8 +93,10 @@ unsigned Injector::end(OpKind kind, int error) {
 void Injector::stop() {
   for (KindState& kind : kinds_)
     kind.fail_left = kind.short_left = 0;
-  for (CallState& call : calls_)
+  for (CallState& call : calls_) {
     call.fail_left = call.short_left = 0;
+    call.last_error = kNoError;
+  }
 }
 
 unsigned Injector::left() const {
@@ -108,7 +115,9 @@ int Injector::on_call(Call call) {
     return kNoError;
   --called.fail_left;
   ++injected_;
-  return called.error;
+  if (called.fail_left > 0 || called.last_error == kNoError)
+    return called.error;
+  return std::exchange(called.last_error, kNoError);
 }
 
 std::size_t Injector::on_size(Call call, std::size_t size) {

@@ -58,6 +58,8 @@ class Injector {
   void shorten(OpKind kind, int result, unsigned count = 1);
   // The next `count` calls fail, or transfer no more than `size` bytes.
   void fail(Call call, int error, unsigned count = 1);
+  // And after those, one more in another way.
+  void then_fail(Call call, int error);
   void shorten(Call call, std::size_t size, unsigned count = 1);
   // Ends all of this.
   void stop();
@@ -94,6 +96,7 @@ class Injector {
   };
   struct CallState {
     int error = kNoError;
+    int last_error = kNoError;
     unsigned fail_left = 0;
     std::size_t short_size = 0;
     unsigned short_left = 0;

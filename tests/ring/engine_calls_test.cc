@@ -60,6 +60,23 @@ TEST_CASE(
   a.engine().run(nothing);
 }
 
+TEST_CASE("drop: messages for a node that does not forward") {
+  Node a(1);
+  Node b(2);
+  const int fd_a = a.open_channel(0);
+  const int fd_b = b.open_channel(0);
+  REQUIRE(join(a, b));
+  b.engine().set_forwarding(false);
+  REQUIRE(write_message(fd_a, std::string("unheard")));
+  CHECK(b.client().wait(
+      [](const Recorder& recorder) { return recorder.count(Trouble::Kind::kDropped) == 1; }));
+  CHECK(b.dropped(Drop::kForwardingOff) == 1);
+  b.engine().set_forwarding(true);
+  REQUIRE(write_message(fd_a, std::string("heard")));
+  CHECK(read_text(fd_b) == "heard");
+  CHECK(b.dropped(Drop::kForwardingOff) == 1);
+}
+
 TEST_CASE("engine: links and datafds come and go under traffic") {
   Node a(1);
   Node b(2);
