@@ -44,13 +44,15 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
     // Behind us although no data moved us lately: we lost track of the sender (it restarted
     // unheard, or it sent more than half the sequence space to others). Its word counts.
     const bool by_sender =
-        comparable && clocked ? quiet_since_data(stamp, quiet + slack) : said_before(now, slack);
+        comparable && clocked ? quiet_since_data(stamp, quiet + slack) : insists(now, slack);
     if (by_sender && (last_data_ == kNever || now - last_data_ > quiet)) {
       window_.reset();
       window_.advance(ping.seq);
+      behind_ = 0;
     }
   } else {
     window_.advance(ping.seq);
+    behind_ = 0;
   }
   clocked_ = clocked;
   ping_stamp_ = stamp;
@@ -91,15 +93,19 @@ bool PeerSequence::quiet_since_data(Instant stamp, Duration quiet) const {
          stamp - ping_stamp_ > (last_data_ - ping_arrival_) + quiet;
 }
 
-// Without a clock, a PING that is behind may have waited; but not one that came well after another
-// that was behind.
-bool PeerSequence::said_before(Instant now, Duration slack) const {
-  return ping_stamp_ != kNever && !ping_seq_.none() && ping_seq_.ahead_of(window_.head()) < 0 &&
-         now - ping_arrival_ > slack;
+// Without a clock, a PING that is behind may have been overtaken, and another one as well, which
+// then waited while we did not run. The third one was sent after the first had come.
+bool PeerSequence::insists(Instant now, Duration slack) {
+  if (behind_ == 0 || now - behind_since_ > slack) {
+    ++behind_;
+    behind_since_ = now;
+  }
+  return behind_ >= 3;
 }
 
 void PeerSequence::reset() {
   window_.reset();
+  behind_ = 0;
   last_data_ = kNever;
 }
 

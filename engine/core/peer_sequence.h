@@ -22,6 +22,7 @@ class PeerSequence {
   void on_data(Instant now, MessageSeq seq) {
     window_.advance(seq);
     last_data_ = now;
+    behind_ = 0;
   }
   // The message is done with: delivered (on_data() was told before), or given up, perhaps long ago.
   void done(MessageSeq seq) { window_.mark(seq); }
@@ -39,7 +40,7 @@ class PeerSequence {
   bool restarted(Instant now, Instant stamp, Duration slack) const;
   bool restarted_by_arrival(Instant now, Duration slack) const;
   bool quiet_since_data(Instant stamp, Duration quiet) const;
-  bool said_before(Instant now, Duration slack) const;
+  bool insists(Instant now, Duration slack);
 
   SeenWindow window_;
   Instant last_data_ = kNever;
@@ -48,6 +49,9 @@ class PeerSequence {
   Instant ping_stamp_ = kNever;
   Instant ping_arrival_ = kNever;
   MessageSeq ping_seq_{};
+  // PINGs without a clock that were behind, each well after the one before, and when the last came.
+  unsigned behind_ = 0;
+  Instant behind_since_ = kNever;
 };
 
 }  // namespace ringknet

@@ -193,8 +193,9 @@ bool NativeSealer::confirm(const Opened& opened) {
   SenderTable::Row& known = senders_[row];
   if (state->verified && known.trusts(state->epoch))
     return true;
-  // What was sent before the answer may have been recorded and opened before we restarted.
-  state->window.reset(opened.counter);
+  // What was sent before the answer may have been recorded and opened before we restarted. What was
+  // sent after it, and overtook it, is remembered.
+  state->window.raise_floor(opened.counter);
   state->verified = true;
   known.accept(state->epoch);
   make_current(states_[row], *state);

@@ -37,12 +37,15 @@ class ReplayWindow {
     words_[index(counter)] |= mask(counter);
   }
 
-  // Forgets everything. Counters up to `floor` are old from now on.
-  void reset(std::uint64_t floor = 0) {
+  // Forgets everything.
+  void reset() {
     words_.fill(0);
-    head_ = floor;
-    floor_ = floor;
+    head_ = 0;
+    floor_ = 0;
   }
+
+  // Counters up to `floor`, which has come, are old from now on.
+  void raise_floor(std::uint64_t floor) { floor_ = std::max(floor_, floor); }
 
   std::uint64_t head() const { return head_; }
 

@@ -241,6 +241,16 @@ TEST_CASE("crypto native: confirming twice does not move the window back") {
   CHECK(drop_of(receiver->open(data)) == Drop::kSealReplay);
 }
 
+TEST_CASE("crypto native: what overtook the answer, and was opened before it, opens once") {
+  auto sender = boot(2, 1, 1);
+  auto receiver = boot(1, 2, 1);
+  const Buffer pong = sender->seal(kHello);
+  const Buffer later = sender->seal(kHello);
+  REQUIRE(std::holds_alternative<Opened>(receiver->open(later)));
+  REQUIRE(confirm(*receiver, receiver->open(pong)));
+  CHECK(drop_of(receiver->open(later)) == Drop::kSealReplay);
+}
+
 TEST_CASE("crypto native: a recorded boot cannot be replayed to a running node") {
   auto receiver = boot(1, 2, 1);
   auto old_sender = boot(2, 1, 1);
