@@ -62,9 +62,12 @@ void Link::wake(Instant now) {
 }
 
 void Link::ask(Instant now) {
+  if (!pinging())
+    return;
   const Duration gap = std::max(kAskGapMin, timers.interval / 8);
-  if (pinging())
-    next_ping_ = std::min(next_ping_, std::max(now, last_ping_ + gap));
+  if (last_ask_ == kNever || now - last_ask_ >= gap)
+    last_ask_ = now;
+  next_ping_ = std::min(next_ping_, last_ask_ == now ? now : last_ask_ + gap);
 }
 
 Link::Due Link::on_timeout(Instant now) {

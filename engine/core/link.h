@@ -77,8 +77,8 @@ class Link : public DeadlineNode {
   void set_timers(Instant now, const PingTimers& new_timers);
   // PINGs start (or go on) now: the link was enabled, or its peer's address was learned.
   void wake(Instant now);
-  // A PING soon: the peer has yet to prove itself. Not one for each packet that says so: two peers
-  // that ask each other at once would never stop, and forget what they asked before it is answered.
+  // A PING at once: the peer has yet to prove itself. Not one for each packet that says so: two
+  // peers that ask each other would never stop, and forget what they asked before it is answered.
   void ask(Instant now);
 
   struct Due {
@@ -114,6 +114,7 @@ class Link : public DeadlineNode {
   bool refused_this_ping_ = false;
   Instant last_pong_ = kNever;
   Instant last_ping_{};
+  Instant last_ask_ = kNever;
   Instant next_ping_ = kNever;
   Instant judge_from_ = kNever;  // last PONG plus what we slept through
   Instant answer_due_ =
