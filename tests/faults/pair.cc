@@ -48,6 +48,17 @@ std::chrono::nanoseconds thread_cpu() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
+// Waits until no link is at the smallest MTU any more.
+bool mtus_found(Engine& engine) {
+  const auto until = std::chrono::steady_clock::now() + kRecovery;
+  while (engine.run([](Engine& running) { return running.fabric().data_mtu(); }) < 9000) {
+    if (std::chrono::steady_clock::now() > until)
+      return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
 std::size_t entries(const char* path) {
   std::size_t count = 0;
   if (DIR* folder = opendir(path); folder != nullptr) {
@@ -125,6 +136,9 @@ Pair::Pair(unsigned links, unsigned submissions, unsigned completions)
       there_(fd_a_, fd_b_),
       back_(fd_b_, fd_a_) {
   REQUIRE(join(a_.node(), b_.node(), links));
+  // One link takes over what another was given only when it carries packets as large.
+  for (FaultyNode* node : {&a_, &b_})
+    REQUIRE(mtus_found(node->node().engine()));
 }
 
 std::size_t Pair::run_through_fault(unsigned count) {
