@@ -12,18 +12,15 @@ and why. Each scenario is a function of a function that makes a cluster; a failu
 
 import argparse
 import os
-import signal
 import sys
 import time
-import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "interop"))
 
 # pylint: disable=wrong-import-position
 from cluster import Cluster, Setup, data_mtu, expect
-from network import Unavailable
+from verdict import end_on_signals, judge
 
-SKIPPED = 77
 # Shorter than the test runner's own limit, so that the report of what happened gets out.
 LIMIT_SECONDS = 80
 FOREVER = 1_000_000
@@ -229,14 +226,6 @@ SCENARIOS = {
 }
 
 
-def interrupted(number, _frame):
-    raise SystemExit(f"network_faults: ended by {signal.Signals(number).name}")
-
-
-def too_long(_number, _frame):
-    raise TimeoutError(f"not finished within {LIMIT_SECONDS} s")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", help="the node program")
@@ -250,25 +239,11 @@ def main():
         return 0
     if None in (options.program, options.library, options.scenario):
         parser.error("--program, --library and SCENARIO are needed")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupted)
-    signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LIMIT_SECONDS)
+    end_on_signals("network_faults")
     name = f"faults.{options.scenario}"
-    began = time.monotonic()
-    try:
-        SCENARIOS[options.scenario](
-            lambda setup: Cluster(options.program, [options.library] * 2, setup)
-        )
-    except Unavailable as reason:
-        print(f"{name}: SKIPPED: {reason}")
-        return SKIPPED
-    except Exception:  # pylint: disable=broad-except
-        traceback.print_exc()
-        print(f"{name}: FAILED after {time.monotonic() - began:.1f} s")
-        return 1
-    print(f"{name}: passed in {time.monotonic() - began:.1f} s")
-    return 0
+    nodes = [options.library] * 2
+    return judge(name, LIMIT_SECONDS, lambda: SCENARIOS[options.scenario](
+        lambda setup: Cluster(options.program, nodes, setup)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ of a node grew, or when a node that has nothing to do uses the processor.
 import argparse
 import os
 import random
-import signal
 import sys
 import time
 
@@ -22,8 +21,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position
 from cluster import Cluster, Setup, expect
 from network import Unavailable
+from verdict import SKIPPED, end_on_signals
 
-SKIPPED = 77
 LINKS = 2
 FOREVER = 1_000_000
 # (size, messages a second): as much as the node's paced stream carries without hurry.
@@ -180,10 +179,6 @@ def run(options):
         print("faults by kind: " + ", ".join(f"{k} {n}" for k, n in sorted(soak.kinds.items())))
 
 
-def interrupted(number, _frame):
-    raise SystemExit(f"soak: ended by {signal.Signals(number).name}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True, help="the node program")
@@ -193,8 +188,7 @@ def main():
     options = parser.parse_args()
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 32)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupted)
+    end_on_signals("soak")
     print(f"soak: {options.minutes} minutes, --seed {options.seed}", flush=True)
     try:
         run(options)

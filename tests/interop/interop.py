@@ -13,10 +13,7 @@ machine cannot run it, and why. It is not a benchmark: only right and wrong come
 
 import argparse
 import os
-import signal
 import sys
-import time
-import traceback
 
 import scenarios
 import scenarios_compress
@@ -24,8 +21,8 @@ import scenarios_crypto
 import scenarios_faults
 from cluster import Cluster
 from network import Unavailable
+from verdict import end_on_signals, judge
 
-SKIPPED = 77
 # Shorter than the test runner's own limit, so that the report of what happened gets out.
 LIMIT_SECONDS = 100
 
@@ -83,14 +80,6 @@ def library_folder(options, side):
     raise FileNotFoundError(f"{side}: there is no libknet.so.1 in {top}")
 
 
-def interrupted(number, _frame):
-    raise SystemExit(f"interop: ended by {signal.Signals(number).name}")
-
-
-def too_long(_number, _frame):
-    raise TimeoutError(f"not finished within {LIMIT_SECONDS} s")
-
-
 def run(options):
     program = os.path.join(options.peer or ".", "peer_node")
     if not os.access(program, os.X_OK):
@@ -120,23 +109,9 @@ def main():
         return 0
     if options.right is None:
         parser.error("SCENARIO LEFT RIGHT are needed")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupted)
-    signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LIMIT_SECONDS)
+    end_on_signals("interop")
     name = f"interop.{options.scenario}.{options.left}-{options.right}"
-    began = time.monotonic()
-    try:
-        run(options)
-    except Unavailable as reason:
-        print(f"{name}: SKIPPED: {reason}")
-        return SKIPPED
-    except Exception:  # pylint: disable=broad-except
-        traceback.print_exc()
-        print(f"{name}: FAILED after {time.monotonic() - began:.1f} s")
-        return 1
-    print(f"{name}: passed in {time.monotonic() - began:.1f} s")
-    return 0
+    return judge(name, LIMIT_SECONDS, lambda: run(options))
 
 
 if __name__ == "__main__":

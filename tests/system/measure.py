@@ -14,7 +14,6 @@ import argparse
 import collections
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,8 @@ import time
 from corosync_cluster import CorosyncCluster, Setup
 from daemon import Corosync
 from hosts import Unavailable
-from system import SKIPPED, interrupted, library_folder
+from system import library_folder
+from verdict import SKIPPED, end_on_signals
 
 SIDES = ("ours", "peer")
 SIZES = (100, 1000, 60_000)
@@ -137,8 +137,7 @@ def arguments():
 
 def main():
     options = arguments()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupted)
+    end_on_signals("measure")
     figures = Figures()
     try:
         corosync = Corosync(options.corosync)

@@ -15,19 +15,16 @@ compares the libraries.
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
-import time
-import traceback
 
 import system_faults
 import system_scenarios
 from corosync_cluster import CorosyncCluster
 from daemon import Corosync
 from hosts import Unavailable
+from verdict import SKIPPED, end_on_signals, judge
 
-SKIPPED = 77
 # Shorter than the test runner's own limit, so that the report of what happened gets out.
 LIMIT_SECONDS = 110
 
@@ -86,14 +83,6 @@ def library_folder(options, side):
         if "libknet.so.1" in files and (side != "ours" or path == top):
             return os.path.realpath(path)
     raise FileNotFoundError(f"{side}: there is no libknet.so.1 in {top}")
-
-
-def interrupted(number, _frame):
-    raise SystemExit(f"system: ended by {signal.Signals(number).name}")
-
-
-def too_long(_number, _frame):
-    raise TimeoutError(f"not finished within {LIMIT_SECONDS} s")
 
 
 def run(options):
@@ -162,26 +151,12 @@ def main():
         for name, function in SCENARIOS.items():
             print(f"{name:14}{function.__doc__.splitlines()[0]}")
         return 0
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupted)
+    end_on_signals("system")
     if options.all:
         return run_all(options)
-    signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LIMIT_SECONDS)
     name = f"system.{options.scenario}.{'-'.join(options.sides)}"
     name += ".crypto" if options.crypto else ""
-    began = time.monotonic()
-    try:
-        run(options)
-    except Unavailable as reason:
-        print(f"{name}: SKIPPED: {reason}")
-        return SKIPPED
-    except Exception:  # pylint: disable=broad-except
-        traceback.print_exc()
-        print(f"{name}: FAILED after {time.monotonic() - began:.1f} s")
-        return 1
-    print(f"{name}: passed in {time.monotonic() - began:.1f} s")
-    return 0
+    return judge(name, LIMIT_SECONDS, lambda: run(options))
 
 
 if __name__ == "__main__":
