@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <chrono>
 #include <memory>
 
 #include "api/error_map.h"
@@ -103,7 +104,10 @@ int knet_handle_free(knet_handle_t knet_h) {
   } else {
     return finish(EINVAL);
   }
-  registry().retire(*ours);
+  // Calls that are on their way to the engine are answered before it goes; this thread may be it.
+  const auto serve = [](Handle& handle) { handle.engine().run_once(std::chrono::milliseconds(1)); };
+  const bool caller_driven = ours->engine().caller_driven();
+  registry().retire(*ours, caller_driven ? static_cast<void (*)(Handle&)>(serve) : nullptr);
   delete ours;
   return finish(0);
 }

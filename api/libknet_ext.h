@@ -45,7 +45,7 @@ typedef void (*knet_ext_message_fn)(void* private_data, const void* message, siz
 
 /*
  * There is room again. It is called on the engine thread, once after knet_ext_send was refused
- * there with EAGAIN.
+ * there with EAGAIN, for every channel that has such a function.
  */
 typedef void (*knet_ext_room_fn)(void* private_data);
 
@@ -82,7 +82,7 @@ int knet_ext_close_channel(knet_handle_t knet_h, int8_t channel);
  *
  * From any other thread the message is put in line without a lock and the engine is woken if it
  * sleeps. The line is short; when it is full the call waits until the engine has taken something,
- * or fails at once with KNET_EXT_DONTWAIT.
+ * or fails at once with KNET_EXT_DONTWAIT. In a callback of another handle it never waits.
  *   EAGAIN     the line is full
  * What becomes of the message then is not told, as with knet_send.
  *
@@ -103,7 +103,8 @@ int knet_ext_send(knet_handle_t knet_h, int8_t channel, const void* message, siz
  * As knet_handle_new_ex, which describes the arguments, the flags and the errors; flags may have
  * KNET_EXT_CALLER_DRIVEN as well. The thread that creates such a handle is its engine thread: it
  * alone may drive and free it (EPERM for others), its own calls are carried out at once, and calls
- * of other threads wait until it drives. It must not end before the handle is freed.
+ * of other threads wait until it drives: who drives must not wait for them in any other way. It
+ * must not end before the handle is freed.
  */
 knet_handle_t knet_ext_handle_new(knet_node_id_t host_id, int log_fd, uint8_t default_log_level,
                                   uint64_t flags);

@@ -27,6 +27,8 @@ class Pins {
     waiting_.store(false);
   }
 
+  bool empty() const { return count_.load() == 0; }
+
   // Returns once nobody is inside. Later entries find nothing and leave at once, so it comes to an
   // end. Must not be called from inside.
   void wait_until_empty() {

@@ -66,11 +66,13 @@ HandleRegistry::Pin HandleRegistry::pin(const void* candidate) {
   return {};
 }
 
-void HandleRegistry::retire(Handle& handle) {
+void HandleRegistry::retire(Handle& handle, void (*serve)(Handle&)) {
   for (Block* block = &first_; block != nullptr; block = block->next.load()) {
     for (Slot& slot : block->slots) {
       Handle* expected = &handle;
       if (slot.handle.compare_exchange_strong(expected, nullptr)) {
+        while (serve != nullptr && !slot.pins.empty())
+          serve(handle);
         slot.pins.wait_until_empty();
         return;
       }

@@ -65,8 +65,9 @@ class HandleRegistry {
   Pin pin(const void* candidate);
 
   // Forgets the handle and waits until nobody holds it; then it is the caller's alone. The caller
-  // holds no pin itself.
-  void retire(Handle& handle);
+  // holds no pin itself. Where holders wait for the caller, `serve` does what they wait for; it is
+  // called again and again.
+  void retire(Handle& handle, void (*serve)(Handle&) = nullptr);
 
  private:
   static constexpr std::size_t kSlotsPerBlock = 16;

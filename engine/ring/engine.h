@@ -150,7 +150,7 @@ class Engine {
   // One message of a channel that is open without a datafd, copied before it returns. On the engine
   // thread it is on its way then, or was refused (kNoBuffers, kForwardingOff, kHostDown ... as for
   // send_sync; on_room() follows a kNoBuffers). Elsewhere it is in line: kNoBuffers when there is
-  // no room there, unless `wait`, and kForwardingOff.
+  // no room there, unless `wait`, and kForwardingOff. Other engines' threads never wait.
   Error send(Channel channel, ConstBytes message, bool wait);
 
   // --- the thread of a caller-driven engine, outside of its callbacks ---------------------------

@@ -37,6 +37,8 @@ void Engine::Impl::hand_over(Channel channel, ConstBytes message, HostId from) {
 
 // As many as there are now; what is sent meanwhile has to wait for the next turn.
 void Engine::Impl::hand_over_looped() {
+  if (direct_.none())
+    return;
   for (std::size_t index = 0; index < kChannelCount; ++index) {
     PendingMessages& looped = looped_[index];
     for (std::size_t left = looped.size(); left > 0 && !looped.empty(); --left) {
@@ -60,7 +62,8 @@ Error Engine::Impl::send(Channel channel, ConstBytes message, bool wait) {
     return Error::kInvalid;
   if (!forwarding_seen_.load())
     return Error::kForwardingOff;
-  if (!posted_.push(channel, message, wait))
+  // In a callback of another handle somebody may be waiting for this thread: it does not wait.
+  if (!posted_.push(channel, message, wait && of_this_thread_ == nullptr))
     return Error::kNoBuffers;
   calls_.wake();
   return Error::kNone;

@@ -137,6 +137,27 @@ TEST_CASE("driven: what cannot be is refused") {
   CHECK_FAILS(EINVAL, knet_ext_run_once(nullptr, 0));
 }
 
+TEST_CASE("driven: freeing answers the calls that are on their way") {
+  std::atomic<bool> started{false};
+  std::atomic<bool> stop{false};
+  std::thread other;
+  {
+    Driven node(1);
+    node.join(2, knet_test::free_port(), knet_test::free_port());
+    other = std::thread([&, handle = node.get()] {
+      knet_node_id_t hosts[KNET_MAX_HOST];
+      size_t count = 0;
+      while (!stop && knet_host_get_host_list(handle, hosts, &count) == 0)
+        started = true;
+      CHECK((stop || errno == EINVAL));
+    });
+    while (!started)
+      CHECK_OK(knet_ext_run_once(node.get(), kMillisecond));
+  }
+  stop = true;
+  other.join();
+}
+
 TEST_CASE("driven: by a descriptor in somebody's loop, which sleeps in between") {
   DrivenPair pair;
   pollfd descriptors[] = {{knet_ext_get_fd(pair.one.get()), POLLIN, 0},

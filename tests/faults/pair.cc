@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -48,15 +49,13 @@ std::chrono::nanoseconds thread_cpu() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-// Waits until no link is at the smallest MTU any more.
-bool mtus_found(Engine& engine) {
-  const auto until = std::chrono::steady_clock::now() + kRecovery;
-  while (engine.run([](Engine& running) { return running.fabric().data_mtu(); }) < 9000) {
-    if (std::chrono::steady_clock::now() > until)
-      return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
+// Waits until all links have found an MTU that is far from the smallest: loopback's.
+bool mtus_found(Recorder& client) {
+  return client.wait([](const Recorder& recorder) {
+    return std::ranges::any_of(recorder.events(), [](const Event& event) {
+      return event.kind == Event::Kind::kDataMtu && event.mtu > 9000;
+    });
+  });
 }
 
 std::size_t entries(const char* path) {
@@ -138,7 +137,7 @@ Pair::Pair(unsigned links, unsigned submissions, unsigned completions)
   REQUIRE(join(a_.node(), b_.node(), links));
   // One link takes over what another was given only when it carries packets as large.
   for (FaultyNode* node : {&a_, &b_})
-    REQUIRE(mtus_found(node->node().engine()));
+    REQUIRE(mtus_found(node->node().client()));
 }
 
 std::size_t Pair::run_through_fault(unsigned count) {
