@@ -18,7 +18,7 @@ namespace {
 constexpr Duration kLate = std::chrono::milliseconds(1);
 // Rounds of catching up before timers are fired anyway. Each takes up to all receive buffers;
 // together far more than a socket holds.
-constexpr int kCatchUpRounds = 256;
+constexpr int kCatchUpRounds = 1024;
 // Per turn, so that a client that causes what it is told of cannot keep the loop from turning.
 constexpr int kEventsPerTurn = 1024;
 

@@ -22,7 +22,10 @@ namespace ringknet {
 namespace {
 
 constexpr std::uint16_t kGroup = 0;
-constexpr std::uint32_t kBuffers = 64;
+// The kernel fills them in turn, so what all of them hold goes through the processor's cache before
+// the first is filled again: measured with messages of 64 KB, 64 buffers cost 2 % (without
+// descriptors) to 8 % more time than 16, and 8 no less.
+constexpr std::uint32_t kBuffers = 16;
 constexpr std::size_t kPayloadMax = 65535;
 // Rounded up, so that the control data behind the name are aligned.
 constexpr std::size_t kNameSize = (sizeof(SocketAddress) + 7) / 8 * 8;
