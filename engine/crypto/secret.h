@@ -31,15 +31,19 @@ inline bool equal_in_constant_time(ConstBytes a, ConstBytes b) {
   if (a.size() != b.size())
     return false;
   std::uint64_t difference = 0;
-  for (std::size_t i = 0; i < a.size(); i += sizeof difference) {
-    std::uint64_t left = 0;
-    std::uint64_t right = 0;
-    const std::size_t size = std::min(sizeof difference, a.size() - i);
-    std::memcpy(&left, a.data() + i, size);
-    std::memcpy(&right, b.data() + i, size);
-    difference |= left ^ right;
+  const auto compare = [&]<typename Word>(std::size_t at, Word) {
+    Word left;
+    Word right;
+    std::memcpy(&left, a.data() + at, sizeof left);
+    std::memcpy(&right, b.data() + at, sizeof right);
+    difference |= static_cast<std::uint64_t>(left ^ right);
     __asm__ __volatile__("" : "+r"(difference));
-  }
+  };
+  std::size_t at = 0;
+  for (; at + sizeof(std::uint64_t) <= a.size(); at += sizeof(std::uint64_t))
+    compare(at, std::uint64_t{});
+  for (; at < a.size(); ++at)
+    compare(at, std::uint8_t{});
   return difference == 0;
 }
 

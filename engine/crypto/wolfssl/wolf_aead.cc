@@ -3,6 +3,8 @@
 // Authenticated encryption and its key derivation.
 #include "engine/crypto/wolfssl/wolf_aead.h"
 
+#include <endian.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -60,11 +62,18 @@ class KeyOf final : public AeadKey {
   }
 
  private:
+  // The counter, last byte last, over the end of the key's own nonce. In the two words that ciphers
+  // read it by.
   AeadNonce nonce_of(std::uint64_t counter) const {
+    std::uint64_t head = 0;
+    std::uint32_t tail = 0;
+    std::memcpy(&head, nonce_.data(), sizeof head);
+    std::memcpy(&tail, nonce_.data() + sizeof head, sizeof tail);
+    head ^= htobe64(counter >> 32);
+    tail ^= htobe32(static_cast<std::uint32_t>(counter));
     AeadNonce nonce;
-    std::memcpy(nonce.data(), nonce_.data(), kAeadNonceSize);
-    for (std::size_t i = 0; i < 8; ++i)
-      nonce[kAeadNonceSize - 1 - i] ^= static_cast<unsigned char>(counter >> (8 * i) & 0xff);
+    std::memcpy(nonce.data(), &head, sizeof head);
+    std::memcpy(nonce.data() + sizeof head, &tail, sizeof tail);
     return nonce;
   }
 
