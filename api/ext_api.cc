@@ -113,3 +113,15 @@ int knet_ext_get_fd(knet_handle_t knet_h) {
   errno = error;
   return descriptor;
 }
+
+int knet_ext_set_busy_poll(knet_handle_t knet_h, int64_t most) {
+  constexpr int64_t kMost = 1'000'000'000;
+  const auto handle = registry().pin(knet_h);
+  if (!handle || most < 0 || most > kMost) {
+    return finish(EINVAL);
+  }
+  return handle->command([&](Engine& engine) {
+    engine.set_busy_poll(Duration(most));
+    return 0;
+  });
+}

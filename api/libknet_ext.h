@@ -93,6 +93,21 @@ int knet_ext_send(knet_handle_t knet_h, int8_t channel, const void* message, siz
                   unsigned int flags);
 
 /*
+ * Latency for processor time: before the engine goes to sleep it looks for something to do for at
+ * most so many nanoseconds, up to one second; 0, as a new handle has it, switches that off. It
+ * adapts: looking in vain makes it look for half as long the next time, down to not at all, and
+ * what comes within that time of falling asleep brings all of it back, so that an idle handle costs
+ * what it costs without. A few times the distance between messages, or between a message and its
+ * answer, is what is useful: 20 to 100 microseconds. Where the kernel (6.9 and later) and the
+ * device can poll for packets they do that meanwhile. Nothing of it happens while the engine thread
+ * is in a real-time scheduling class. A handle without a thread looks in knet_ext_run_once when its
+ * timeout is not 0.
+ *
+ *   EINVAL  negative, or more than a second
+ */
+int knet_ext_set_busy_poll(knet_handle_t knet_h, int64_t nanoseconds);
+
+/*
  * A handle without a thread
  */
 

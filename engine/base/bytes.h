@@ -5,7 +5,9 @@
 // 16-bit loads and stores are network order, as all of the protocol's integers but one.
 #pragma once
 
+#include <bit>
 #include <cassert>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +18,18 @@ namespace ringknet {
 
 using ConstBytes = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
+
+// Between the machine's order of bytes and the network's, both ways.
+template <std::unsigned_integral Word>
+constexpr Word network_order(Word value) {
+  static_assert(sizeof(Word) == 4 || sizeof(Word) == 8);
+  if constexpr (std::endian::native == std::endian::big)
+    return value;
+  else if constexpr (sizeof(Word) == 8)
+    return __builtin_bswap64(value);
+  else
+    return __builtin_bswap32(value);
+}
 
 template <std::size_t kSize>
 class HeaderReader {

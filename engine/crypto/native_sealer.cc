@@ -3,7 +3,6 @@
 // The native envelope's state machine: counters on the way out, epochs and windows on the way in.
 #include "engine/crypto/native_sealer.h"
 
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -14,19 +13,14 @@ namespace {
 constexpr std::size_t kOverhead = NativeSealer::kHeaderSize + kAeadTagSize;
 constexpr std::size_t kClearSizeMax = 65536;
 
-// Between the machine's order of bytes and the network's.
-std::uint64_t reordered(std::uint64_t value) {
-  return std::endian::native == std::endian::little ? __builtin_bswap64(value) : value;
-}
-
 std::uint64_t load_big_endian(const std::byte* bytes, std::size_t size) {
   std::uint64_t value = 0;
   std::memcpy(&value, bytes, size);
-  return reordered(value) >> (64 - 8 * size);
+  return network_order(value) >> (64 - 8 * size);
 }
 
 void store_big_endian(std::uint64_t value, std::byte* bytes, std::size_t size) {
-  value = reordered(value << (64 - 8 * size));
+  value = network_order(value << (64 - 8 * size));
   std::memcpy(bytes, &value, size);
 }
 

@@ -174,6 +174,8 @@ class Engine {
   // in here).
   EngineStatus link_configure(HostId host, LinkId link, LinkConfig config);
   EngineStatus link_clear(HostId host, LinkId link);
+  // How long to look for something to do before sleeping, at most; zero: not at all.
+  void set_busy_poll(Duration most);
   // The DSCP (0..63) of high-priority links configured from now on; 0 for the default, low delay.
   void set_dscp(std::uint8_t dscp);
 

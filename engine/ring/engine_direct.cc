@@ -111,15 +111,17 @@ void Engine::Impl::run_once(std::optional<Duration> limit) {
   turn(limit);
   of_this_thread_ = nullptr;
   in_turn_ = false;
-  if (poll_.open())
-    poll_.set(sleep_time());
+  if (poll_.open()) {
+    find_wake_up();
+    poll_.set(sleep_until());
+  }
 }
 
 int Engine::Impl::descriptor(int& error) {
   error = poll_.open() ? 0 : poll_.create(ring_.descriptor());
   if (error != 0)
     return -1;
-  poll_.set(Duration::zero());
+  poll_.set(Instant{});
   return poll_.descriptor();
 }
 

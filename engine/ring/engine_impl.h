@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "engine/base/bounded_queue.h"
+#include "engine/ring/busy_poll.h"
 #include "engine/ring/call_queue.h"
 #include "engine/ring/datafd.h"
 #include "engine/ring/datafd_read.h"
@@ -75,6 +76,7 @@ class Engine::Impl final : private UdpReceiver::Owner,
   Datafd datafd(Channel channel) const;
 
   void set_dscp(std::uint8_t dscp) { dscp_ = dscp; }
+  void set_busy_poll(Duration most) { busy_poll_.set(most); }
   Fabric& fabric() { return fabric_; }
   Instant now() const { return now_; }
 
@@ -101,7 +103,11 @@ class Engine::Impl final : private UdpReceiver::Owner,
   void arm_wake();
   void turn(std::optional<Duration> limit);
   void read_clock();
-  std::optional<Duration> sleep_time();
+  void find_wake_up();
+  Instant sleep_until();
+  std::optional<Duration> sleep_time(std::optional<Duration> limit);
+  bool look(std::optional<Duration> limit);
+  bool anything_posted() const { return !posted_.empty() && (!forwarding_ || fabric_.can_send()); }
   void dispatch();
   void catch_up();
   void run_calls();
@@ -175,6 +181,8 @@ class Engine::Impl final : private UdpReceiver::Owner,
   Instant now_{};
   Instant wake_up_ = kNever;  // the deadline that the last wait was for
   bool unfinished_ = false;   // there is more to do at once: do not sleep
+  BusyPoll busy_poll_;
+  bool polls_devices_ = false;
 
   // Forwarding, and switching it off: what was written before must leave first.
   enum class Flush : std::uint8_t { kNone, kRequested, kReading, kSending, kLeaving };

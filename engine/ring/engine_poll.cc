@@ -35,15 +35,17 @@ int EnginePoll::create(int ring) {
   return 0;
 }
 
-// The timer stays expired, and the descriptor readable, until it is set again.
-void EnginePoll::set(std::optional<Duration> wait) {
+void EnginePoll::set(Instant at) {
+  if (at == set_)
+    return;
+  set_ = at;
   itimerspec time{};
-  if (wait) {
-    const Duration least = std::max(*wait, Duration(1));  // zero would switch it off
-    time.it_value.tv_sec = least.count() / std::nano::den;
-    time.it_value.tv_nsec = least.count() % std::nano::den;
+  if (at != kNever) {
+    const Duration value = std::max(at.time_since_epoch(), Duration(1));  // zero switches it off
+    time.it_value.tv_sec = value.count() / std::nano::den;
+    time.it_value.tv_nsec = value.count() % std::nano::den;
   }
-  timerfd_settime(timer_, 0, &time, nullptr);
+  timerfd_settime(timer_, TFD_TIMER_ABSTIME, &time, nullptr);
 }
 
 }  // namespace ringknet

@@ -4,8 +4,6 @@
 // engine's next deadline is over.
 #pragma once
 
-#include <optional>
-
 #include "engine/base/time.h"
 
 namespace ringknet {
@@ -20,12 +18,14 @@ class EnginePoll {
   int create(int ring);  // errno
   bool open() const { return epoll_ >= 0; }
   int descriptor() const { return epoll_; }
-  // From now on; none: only completions.
-  void set(std::optional<Duration> wait);
+  // When to be readable besides completions. From a moment that has passed on it stays readable
+  // until another one is set.
+  void set(Instant at);
 
  private:
   int epoll_ = -1;
   int timer_ = -1;
+  Instant set_ = kNever;
 };
 
 }  // namespace ringknet

@@ -5,6 +5,7 @@
 // wait until the next deadline.
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <ctime>
@@ -77,13 +78,17 @@ void Engine::Impl::read_clock() {
 }
 
 void Engine::Impl::turn(std::optional<Duration> limit) {
-  std::optional<Duration> wait = sleep_time();
-  if (limit && (!wait || *limit < *wait))
-    wait = limit;
+  find_wake_up();
+  const bool may_sleep = limit != Duration::zero() && !look(limit);
+  const std::optional<Duration> wait = may_sleep ? sleep_time(limit) : Duration::zero();
+  const bool watched = busy_poll_.on() && wait != Duration::zero();
+  const Instant before = watched ? clock_now() : now_;
   ring_.wait(wait);
   calls_.awake();
   unfinished_ = false;
   read_clock();
+  if (watched && !ring_.batch_empty())
+    busy_poll_.slept(now_ - before);
   dispatch();
   if (wake_up_ != kNever && now_ > wake_up_ + kLate)
     catch_up();
@@ -102,20 +107,61 @@ void Engine::Impl::turn(std::optional<Duration> limit) {
   reader_.rearm();
 }
 
-// How long to wait; no time at all if something is left to do.
-std::optional<Duration> Engine::Impl::sleep_time() {
+void Engine::Impl::find_wake_up() {
   wake_up_ = std::min({fabric_.next_deadline(), sender_.next_deadline(), receiver_.next_deadline(),
                        flush_deadline_});
+}
+
+// When to go on at the latest: a long time ago if something is left to do.
+Instant Engine::Impl::sleep_until() {
+  constexpr Instant kNow{};
   if (unfinished_ || !ring_.batch_empty() || !calls_.may_sleep())
-    return Duration::zero();
-  if (!posted_.empty() && (!forwarding_ || fabric_.can_send())) {
+    return kNow;
+  if (anything_posted()) {
     calls_.awake();
-    return Duration::zero();
+    return kNow;
   }
-  if (wake_up_ == kNever)
-    return std::nullopt;
+  return wake_up_;
+}
+
+std::optional<Duration> Engine::Impl::sleep_time(std::optional<Duration> limit) {
+  const Instant until = sleep_until();
+  if (until == kNever)
+    return limit;
   // The turn took its time: the wait is measured from here, though everything was done as of now().
-  return std::max(Duration::zero(), wake_up_ - clock_now());
+  const Duration wait = std::max(Duration::zero(), until - clock_now());
+  return limit ? std::min(wait, *limit) : wait;
+}
+
+// Busy polling: whether something turned up while there was hope that it would. Never in a
+// real-time class, where nothing else would get to run on this processor, perhaps not even what is
+// waited for.
+bool Engine::Impl::look(std::optional<Duration> limit) {
+  if (unfinished_ || (busy_poll_.budget() == Duration::zero() && !polls_devices_))
+    return false;
+  const int policy = sched_getscheduler(0);
+  const bool may =
+      busy_poll_.budget() > Duration::zero() && policy != SCHED_FIFO && policy != SCHED_RR;
+  if (may != polls_devices_) {
+    ring_.poll_devices(may ? busy_poll_.budget() : Duration::zero());
+    polls_devices_ = may;
+  }
+  if (!may)
+    return false;
+  ring_.poll();  // what is prepared starts now
+  const Instant start = clock_now();
+  Instant until = std::min(wake_up_, start + busy_poll_.budget());
+  if (limit)
+    until = std::min(until, start + *limit);
+  bool found = false;
+  bool over = false;
+  while (!found && !over) {
+    relax();
+    found = !ring_.batch_empty() || !ring_.quiet() || !calls_.empty() || anything_posted();
+    over = clock_now() >= until;
+  }
+  busy_poll_.looked(found || until == wake_up_);
+  return found;
 }
 
 void Engine::Impl::dispatch() {

@@ -3,6 +3,9 @@
 // Set-up with its fallbacks and causes, the batch, cancellation.
 #include "engine/ring/ring.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cerrno>
 
@@ -15,8 +18,9 @@ constexpr unsigned kCompletions = 4096;
 // The setup flags to try, best first. A kernel that does not know one answers EINVAL.
 constexpr unsigned kFlagSets[] = {
     IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-        IORING_SETUP_DEFER_TASKRUN,
-    IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,
+        IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
+        IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_CQSIZE,
 };
 
@@ -108,7 +112,14 @@ io_uring_sqe* Ring::next_entry() {
   return sqe;
 }
 
+bool Ring::quiet() const {
+  return io_uring_sq_ready(&ring_) == 0 && io_uring_cq_ready(&ring_) == 0 &&
+         (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0;
+}
+
 void Ring::poll() {
+  if (quiet())
+    return;
   io_uring_submit_and_get_events(&ring_);
   harvest();
 }
@@ -130,6 +141,21 @@ void Ring::wait(std::optional<Duration> timeout) {
   // Interrupted, timed out or refused for a moment: whatever is there is there, and the caller
   // comes back.
   harvest();
+}
+
+void Ring::poll_devices(Duration time) {
+  // As the kernel has it; liburing 2.3 is older.
+  constexpr unsigned kRegisterNapi = 27;
+  constexpr unsigned kUnregisterNapi = 28;
+  struct {
+    std::uint32_t microseconds;
+    std::uint8_t prefer_busy_poll;
+    std::uint8_t padding[3];
+    std::uint64_t reserved;
+  } argument{};
+  argument.microseconds = static_cast<std::uint32_t>(time / std::chrono::microseconds(1));
+  syscall(__NR_io_uring_register, ring_.ring_fd,
+          time > Duration::zero() ? kRegisterNapi : kUnregisterNapi, &argument, 1);
 }
 
 void Ring::harvest() {

@@ -63,6 +63,8 @@ class Ring {
   void poll();
   // The same, and waits until something completes or `timeout` is over (none: as long as it takes).
   void wait(std::optional<Duration> timeout);
+  // Whether poll() would find nothing and submit nothing. Reads memory only, no system call.
+  bool quiet() const;
   // The next completion of the batch; false when it is used up.
   bool take(Completion& out);
   bool batch_empty() const { return taken_ == batch_.size(); }
@@ -74,6 +76,10 @@ class Ring {
   // Cancels everything, waits until nothing is outstanding and gives the ring up. Completions are
   // discarded.
   void close();
+
+  // The kernel polls the devices behind the sockets, if they can be polled, for so long before it
+  // waits; zero: it does not. Kernels before 6.9 cannot.
+  void poll_devices(Duration time);
 
   io_uring* native() { return &ring_; }
   int descriptor() const { return ring_.ring_fd; }

@@ -3,8 +3,6 @@
 // Authenticated encryption and its key derivation.
 #include "engine/crypto/wolfssl/wolf_aead.h"
 
-#include <endian.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -69,8 +67,8 @@ class KeyOf final : public AeadKey {
     std::uint32_t tail = 0;
     std::memcpy(&head, nonce_.data(), sizeof head);
     std::memcpy(&tail, nonce_.data() + sizeof head, sizeof tail);
-    head ^= htobe64(counter >> 32);
-    tail ^= htobe32(static_cast<std::uint32_t>(counter));
+    head ^= network_order(counter >> 32);
+    tail ^= network_order(static_cast<std::uint32_t>(counter));
     AeadNonce nonce;
     std::memcpy(nonce.data(), &head, sizeof head);
     std::memcpy(nonce.data() + sizeof head, &tail, sizeof tail);
