@@ -75,17 +75,16 @@ inline constexpr std::size_t kDropCount = static_cast<std::size_t>(Drop::kCount)
 
 class DropCounters {
  public:
-  void add(Drop reason) { ++counts_[static_cast<std::size_t>(reason)]; }
-  std::uint64_t operator[](Drop reason) const { return counts_[static_cast<std::size_t>(reason)]; }
-  std::uint64_t total() const {
-    std::uint64_t sum = 0;
-    for (std::uint64_t count : counts_)
-      sum += count;
-    return sum;
+  void add(Drop reason) {
+    ++counts_[static_cast<std::size_t>(reason)];
+    ++total_;
   }
+  std::uint64_t operator[](Drop reason) const { return counts_[static_cast<std::size_t>(reason)]; }
+  std::uint64_t total() const { return total_; }
 
  private:
   std::array<std::uint64_t, kDropCount> counts_{};
+  std::uint64_t total_ = 0;
 };
 
 std::string_view name(Drop reason);

@@ -53,6 +53,7 @@
 #include "engine/core/link_config.h"
 #include "engine/core/message_pool.h"
 #include "engine/core/run_queue.h"
+#include "engine/core/slice_census.h"
 #include "engine/core/stats.h"
 #include "engine/core/transmit.h"
 #include "engine/core/transmit_arena.h"
@@ -279,6 +280,7 @@ class Fabric {
   void search_mtu(Instant now, Link& link);
   void refresh_envelope(Instant now);
   void refresh_host(Host& host);
+  void count_slice(Link& link);
   void refresh_data_mtu(bool reset);
   void queue_ping(Link& link);
   void queue_probe(Link& link);
@@ -312,6 +314,7 @@ class Fabric {
   MessageSeq last_seq_{};
   Duration mtu_interval_ = std::chrono::seconds(60);
   std::uint32_t manual_mtu_ = 0;
+  SliceCensus slices_;
   std::uint32_t data_mtu_ = 0;
   std::size_t link_count_ = 0;
   std::uint32_t generation_ = 0;

@@ -172,6 +172,7 @@ Result<> Fabric::link_set_enabled(Instant now, HostId host_id, LinkId link_id, b
   if (enabled) {
     start_mtu(now, link);
   } else {
+    count_slice(link);
     refresh_data_mtu(true);
   }
   refresh_host(*hosts_.find(host_id));
@@ -300,6 +301,7 @@ Result<> Fabric::set_manual_mtu(Instant now, std::uint32_t interface_mtu) {
     if (manual_mtu_ != 0) {
       link.mtu.stop();
       link.slice = std::max<std::uint32_t>(link.mtu.slice(manual_mtu_), kSliceSizeMin);
+      count_slice(link);
       reschedule(link);
     } else if (link.enabled()) {
       start_mtu(now, link);
@@ -343,6 +345,7 @@ void Fabric::refresh_envelope(Instant now) {
     link.set_envelope(envelope_);
     if (link.usable())
       search_mtu(now, link);
+    count_slice(link);
     reschedule(link);
   });
   refresh_data_mtu(true);  // once for all of them

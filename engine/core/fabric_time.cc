@@ -87,6 +87,7 @@ void Fabric::link_down(Instant now, Link& link, Event::Reason reason) {
         .host = link.ref.host,
         .link = link.ref.link});
   refresh_host(*hosts_.find(link.ref.host));
+  count_slice(link);
   refresh_data_mtu(false);
 }
 
@@ -110,6 +111,7 @@ void Fabric::suspect(Instant now, Link& link, Event::Reason reason) {
 // The link carries data from now on: at the floor until its MTU is known.
 void Fabric::start_mtu(Instant now, Link& link) {
   search_mtu(now, link);
+  count_slice(link);
   refresh_data_mtu(true);
 }
 
@@ -141,6 +143,7 @@ void Fabric::act_on_mtu(Instant now, Link& link, const MtuSearch::Step& step) {
         .host = link.ref.host,
         .link = link.ref.link,
         .mtu = slice});
+  count_slice(link);
   refresh_data_mtu(false);
 }
 
@@ -163,14 +166,17 @@ void Fabric::refresh_host(Host& host) {
         .host = host.id});
 }
 
+// Wherever a link begins or ends to carry data, or its slice changes.
+void Fabric::count_slice(Link& link) {
+  const std::uint32_t slice = !link.loopback() && link.usable() ? link.slice : 0;
+  slices_.move(link.slice_counted, slice);
+  link.slice_counted = slice;
+}
+
 // The figure users see: what every link in use carries. Without any, the last one stays.
 void Fabric::refresh_data_mtu(bool reset) {
-  std::uint32_t least = UINT32_MAX;
-  hosts_.for_each_link([&](Host&, Link& link) {
-    if (!link.loopback() && link.usable())
-      least = std::min(least, link.slice);
-  });
-  if (least == UINT32_MAX)
+  std::uint32_t least = slices_.least();
+  if (least == 0)
     least = reset ? static_cast<std::uint32_t>(floor_slice(envelope_)) : data_mtu_;
   const bool changed = least != data_mtu_;
   data_mtu_ = least;

@@ -51,12 +51,13 @@ class Link : public DeadlineNode {
   LinkStats stats;
   MtuSearch mtu;
   SendWindow window;
-  AccessList access;          // dynamic links only
-  Challenges challenges;      // PINGs that carry a challenge instead of our clock
-  std::uint32_t slice = 0;    // largest message slice per packet at present
-  bool learned = false;       // dynamic: config.remote is known and in use
-  bool ping_queued = false;   // a PING waits to be polled
-  bool probe_queued = false;  // an MTU probe waits to be polled
+  AccessList access;                // dynamic links only
+  Challenges challenges;            // PINGs that carry a challenge instead of our clock
+  std::uint32_t slice = 0;          // largest message slice per packet at present
+  std::uint32_t slice_counted = 0;  // as the fabric's census knows it; 0 while it carries no data
+  bool learned = false;             // dynamic: config.remote is known and in use
+  bool ping_queued = false;         // a PING waits to be polled
+  bool probe_queued = false;        // an MTU probe waits to be polled
 
   bool loopback() const { return config.transport == Transport::kLoopback; }
   bool enabled() const { return enabled_; }

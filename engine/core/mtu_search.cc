@@ -10,10 +10,15 @@ namespace ringknet {
 namespace {
 
 // A size counts as failed when this many probes of it stayed unanswered for one gap each and one
-// more gap. Four: at 10 % loss each way a size that passes is misjudged once in a thousand.
-constexpr std::uint8_t kSearchAttempts = 4;
-// Lowering what works is worse than one more try.
-constexpr std::uint8_t kConfirmAttempts = 5;
+// more gap, and twice as many where all is lost anyway: of a path that loses 10 % each way, a size
+// that passes is misjudged once in a thousand at first, and seldom once the loss is known.
+constexpr unsigned kSearchAttempts = 4;
+constexpr unsigned kSearchAttemptsMore = 8;
+// Lowering what works is worse than one more try. A probe counts when it is lost and a PING is not:
+// where one in two goes lost on its way there and back that is the fate of one in three, and of
+// thirteen in a row once in a million times.
+constexpr unsigned kConfirmAttempts = 5;
+constexpr unsigned kConfirmAttemptsMore = 14;
 // From the first large packet to the probe that checks its size. With the attempts above, a path
 // that silently stops passing large packets is found out within half a second.
 constexpr Duration kConfirmDelay = std::chrono::milliseconds(250);
@@ -42,6 +47,7 @@ void MtuSearch::stop() {
   proven_ = floor_size_;
   deadline_ = kNever;
   confirm_armed_ = false;
+  loss_ = {};
 }
 
 MtuSearch::Step MtuSearch::on_timeout(Instant now) {
@@ -58,9 +64,10 @@ MtuSearch::Step MtuSearch::on_timeout(Instant now) {
         return look_for_more(now);
       return confirm(now);
     case Phase::kSearching:
-      if (attempts_ < kSearchAttempts) {
+      if (attempts_ < tries(kSearchAttempts, kSearchAttemptsMore)) {
         ++attempts_;
-        deadline_ = now + (attempts_ == kSearchAttempts ? 2 * attempt_gap_ : attempt_gap_);
+        const bool last = attempts_ >= tries(kSearchAttempts, kSearchAttemptsMore);
+        deadline_ = now + (last ? 2 * attempt_gap_ : attempt_gap_);
         return {.probe = true};
       }
       failed_ = std::min(failed_, candidate_);
@@ -69,7 +76,9 @@ MtuSearch::Step MtuSearch::on_timeout(Instant now) {
       // A probe counts as lost only if small packets were answered meanwhile. If nothing at all
       // comes back, whether the link is down is not for this machine to judge: it keeps asking.
       const bool alive = small_answered_;
-      if (alive && attempts_++ >= kConfirmAttempts)
+      if (!alive)
+        loss_.add(true);
+      if (alive && attempts_++ >= tries(kConfirmAttempts, kConfirmAttemptsMore))
         return fall_back(now);
       small_answered_ = false;
       deadline_ = now + (alive ? 1 : 4) * attempt_gap_;
@@ -84,6 +93,10 @@ bool MtuSearch::on_reply(Instant now, std::uint16_t size, Step& step) {
   if (!waiting || size != candidate_)
     return false;
   measured_ = true;
+  // It passes, so what was lost of this size before was lost by chance.
+  for (unsigned lost = attempts_; lost > 1; --lost)
+    loss_.add(true);
+  loss_.add(false);
   if (phase_ == Phase::kConfirming) {
     confirm_armed_ = false;
     phase_ = Phase::kSettled;

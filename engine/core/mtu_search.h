@@ -17,7 +17,7 @@
 // The search never takes anything away from a working link: it starts from the floor that every
 // path carries and only raises. What is proven is lowered by evidence only: the kernel refuses the
 // size, or probes of the size in use stay unanswered while small packets on the same link are
-// answered.
+// answered. How many probes that takes depends on how much the path loses of everything.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +70,20 @@ class MtuSearch {
   bool measured() const { return measured_; }
 
  private:
+  // Of questions that should have been answered, how many were not: a moving average in 256ths.
+  class Loss {
+   public:
+    void add(bool lost) { share_ = (31 * share_ + (lost ? 256 : 0)) / 32; }
+    unsigned share() const { return share_; }
+
+   private:
+    unsigned share_ = 0;
+  };
+
+  // From `least` tries of a size without loss, `more` with nothing but loss.
+  unsigned tries(unsigned least, unsigned more) const {
+    return least + (more * loss_.share() + 255) / 256;
+  }
   Step next_candidate(Instant now, bool kernel_named = false);
   Step try_candidate(Instant now, std::uint32_t size);
   Step look_for_more(Instant now);
@@ -84,7 +98,8 @@ class MtuSearch {
   std::uint32_t proven_ = 0;
   std::uint32_t failed_ = 0;  // the smallest size known not to pass
   std::uint32_t candidate_ = 0;
-  std::uint8_t attempts_ = 0;
+  unsigned attempts_ = 0;
+  Loss loss_;
   bool measured_ = false;
   bool small_answered_ = false;
   bool confirm_armed_ = false;

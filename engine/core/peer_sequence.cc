@@ -18,9 +18,9 @@ PeerSequence::PingMeaning PeerSequence::on_ping(Instant now, const PingPacket& p
                                                 Duration quiet) {
   if (!ping.timed) {
     // A forced PING announces a multiple of 8191 so that receivers which hear no data do not lose
-    // track.
-    if (!ping.seq.none())
-      window_.advance(ping.seq);
+    // track. It is as good as that data: a timed PING that it overtook says nothing about us.
+    if (!ping.seq.none() && window_.ahead(ping.seq))
+      on_data(now, ping.seq);
     return PingMeaning::kNothing;
   }
   Instant stamp = instant_of(ping.stamp);

@@ -22,6 +22,8 @@ class SeenWindow {
   bool started() const { return started_; }
   MessageSeq head() const { return head_; }
 
+  // Whether this sequence is news: it would move the window.
+  bool ahead(MessageSeq seq) const { return !started_ || steps_to(seq) != 0; }
   bool seen(MessageSeq seq) const { return started_ && steps_to(seq) == 0 && bit(seq); }
   // Marks a sequence that the window has reached (advance() first). One ahead is ignored: news
   // about a message given up long ago, whose number has come to mean a new one, must not move the

@@ -72,8 +72,14 @@ InputAccount::InputAccount(Fabric& fabric, std::size_t peer, std::size_t links)
       links_(links),
       drops_(fabric.drops()),
       counted_(count()),
-      dropped_(fabric.drops().total()),
-      waiting_(FabricInspector(fabric).control_waiting()) {}
+      dropped_(drops_.total()),
+      answers_(FabricInspector(fabric).control_waiting()) {}
+
+void InputAccount::close() {
+  counted_ = count() - counted_;
+  dropped_ = fabric_.drops().total() - dropped_;
+  answers_ = FabricInspector(fabric_).control_waiting() - answers_;
+}
 
 std::uint64_t InputAccount::count() const {
   const Host& host = *FabricInspector(fabric_).host(host_of(peer_));
@@ -86,13 +92,9 @@ std::uint64_t InputAccount::count() const {
   return sum;
 }
 
-std::size_t InputAccount::answers() const {
-  return FabricInspector(fabric_).control_waiting() - waiting_;
-}
-
 Drop InputAccount::reason() const {
   for (std::size_t i = 0; i < kDropCount; ++i) {
-    if (fabric_.drops()[Drop(i)] != drops_[Drop(i)])
+    if (dropped_as(Drop(i)))
       return Drop(i);
   }
   return Drop::kCount;

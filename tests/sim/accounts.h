@@ -39,12 +39,15 @@ class InputAccount {
  public:
   InputAccount(Fabric& fabric, std::size_t peer, std::size_t links);
 
-  // Datagrams of the peer that its links have counted since.
-  std::uint64_t counted() const { return count() - counted_; }
-  std::uint64_t dropped() const { return fabric_.drops().total() - dropped_; }
+  // The input is over: from here on the others answer.
+  void close();
+  // Datagrams of the peer that its links have counted.
+  std::uint64_t counted() const { return counted_; }
+  std::uint64_t dropped() const { return dropped_; }
+  bool dropped_as(Drop reason) const { return fabric_.drops()[reason] != drops_[reason]; }
   // Control packets that wait to be sent, more than before.
-  std::size_t answers() const;
-  // The reason that was counted; kCount if none was.
+  std::size_t answers() const { return answers_; }
+  // The first reason that was counted; kCount if none was.
   Drop reason() const;
   void check(std::size_t node) const;
 
@@ -55,9 +58,10 @@ class InputAccount {
   std::size_t peer_;
   std::size_t links_;
   DropCounters drops_;
+  // Before, then the difference.
   std::uint64_t counted_;
   std::uint64_t dropped_;
-  std::size_t waiting_;
+  std::size_t answers_;
 };
 
 }  // namespace ringknet::sim

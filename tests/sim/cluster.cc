@@ -227,7 +227,7 @@ void Cluster::poll_events(std::size_t index) {
   bool any = false;
   while (node.fabric->poll_event(event)) {
     any = true;
-    digest_.add(static_cast<std::uint64_t>(event.kind) << 32 | event.mtu);
+    course_.add(static_cast<std::uint64_t>(event.kind) << 32 | event.mtu);
     if (trace_ != nullptr) {
       static constexpr const char* kNames[] = {"reachable", "unreachable", "data mtu",
                                                "link up",   "link down",   "link mtu",
@@ -418,7 +418,10 @@ void Cluster::check_bounds(std::size_t index) {
   }
   if (inspector.message_buffers_in_use() > peers * Reassembly::kSlots)
     fail(label("node", index) + " holds more message buffers than partial messages can be");
-  if (inspector.control_waiting() > 1024 + 16 * links)
+  // What waited for a process, or was held back for it, comes all at once.
+  const Features& on = scenario_.features;
+  const std::size_t at_once = on.pauses || on.clogs ? 1024 : 0;
+  if (inspector.control_waiting() > at_once + 32 * links)
     fail(label("node", index) + ": control packets pile up");
   if (inspector.events_waiting() != 0)
     fail(label("node", index) + " has events after the last one was taken");

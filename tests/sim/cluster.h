@@ -85,7 +85,9 @@ class Cluster {
   Ledger& ledger() { return ledger_; }
   LinkWatch& watch() { return watch_; }
   const Scenario& scenario() const { return scenario_; }
-  std::uint64_t digest() const { return digest_.value(); }
+  // Of when what was sent, how much, and what came of it; and of the bytes, too.
+  std::uint64_t course() const { return course_.value(); }
+  std::uint64_t digest() const { return course_.value() ^ bytes_.value(); }
   std::uint64_t datagrams() const { return datagram_count_; }
   const Intruder& intruder() const { return intruder_; }
   std::uint64_t unread_lost() const { return unread_lost_; }
@@ -160,13 +162,16 @@ class Cluster {
   void poll_events(std::size_t node);
   void schedule_wake(std::size_t node);
   void transmit(std::size_t node, const Transmit& out);
-  TransmitResult carry(std::size_t node, const Network::Place& to, const Transmit& out);
-  void carry_segment(std::size_t node, const Network::Place& to, ConstBytes bytes, bool in_pieces);
+  TransmitResult carry(std::size_t node, const Network::Place& to, const Transmit& out,
+                       const ParsedPacket& packet);
+  void carry_segment(std::size_t node, const Network::Place& to, ConstBytes bytes,
+                     const ParsedPacket& packet, bool in_pieces);
   std::uint8_t certain_receivers(std::size_t node);
   void push_arrival(Instant at, std::uint32_t index);
   // What a packet says, sealed or not.
   ParsedPacket read_packet(std::size_t node, ConstBytes bytes) const;
-  void check_size(std::size_t node, const Network::Place& to, const Transmit& out);
+  void check_size(std::size_t node, const Network::Place& to, const Transmit& out,
+                  const ParsedPacket& packet);
   TransmitResult refusal(std::size_t node, const Network::Place& to, const Transmit& out);
   void complete(std::size_t node, const Completion& completion);
   void report_refused(const Datagram& datagram);
@@ -189,7 +194,8 @@ class Cluster {
   LinkWatch watch_;
   NonceWatch nonces_;
   Intruder intruder_;
-  Digest digest_;
+  Digest course_;
+  Digest bytes_;
   Random random_;
   Instant now_{};
   bool healed_ = false;

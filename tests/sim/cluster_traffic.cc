@@ -30,12 +30,6 @@ PacketType type_of(const ParsedPacket& packet) {
   return mtu != nullptr ? mtu->type : PacketType::kData;
 }
 
-std::uint64_t checksum(ConstBytes bytes) {
-  Digest digest;
-  digest.add(bytes);
-  return digest.value();
-}
-
 }  // namespace
 
 bool Cluster::send(std::size_t index, const Ledger::Draft& draft, bool broadcast) {
@@ -99,24 +93,25 @@ void Cluster::transmit(std::size_t index, const Transmit& out) {
       (out.segments() > 1 && out.bytes.size() > kRunBytesMax)) {
     fail(label("node", index) + " hands out a run that no kernel takes");
   }
-  digest_.add(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
-  digest_.add(out.bytes.first(std::min<std::size_t>(out.bytes.size(), 32)));
-  digest_.add(out.bytes.size());
+  course_.add(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
+  course_.add(out.bytes.size() << 16 | to->node << 8 | to->link);
+  bytes_.add(out.bytes.first(std::min<std::size_t>(out.bytes.size(), 32)));
+  const ParsedPacket packet = read_packet(index, out.bytes.first(out.segment_size));
   if (out.kind == Transmit::Kind::kData)
-    check_size(index, *to, out);
+    check_size(index, *to, out, packet);
   ++node.sends;
   Completion completion{.id = out.id,
                         .to = *to,
                         .kind = out.kind,
                         .size = out.bytes.size(),
-                        .result = carry(index, *to, out),
+                        .result = carry(index, *to, out, packet),
                         .bytes = {}};
   if (!scenario_.features.slow_completion || healed_) {
     complete(index, completion);
     return;
   }
   completion.bytes = out.bytes;
-  completion.checksum = checksum(out.bytes);
+  completion.checksum = checksum(0, out.bytes);
   std::uint32_t slot = 0;
   if (completions_free_.empty()) {
     slot = static_cast<std::uint32_t>(completions_.size());
@@ -135,8 +130,8 @@ void Cluster::transmit(std::size_t index, const Transmit& out) {
 
 // No data packet is larger than what its sender knows to pass. A message that was cut before the
 // size was found anew keeps its pieces.
-void Cluster::check_size(std::size_t index, const Network::Place& to, const Transmit& out) {
-  const ParsedPacket packet = read_packet(index, out.bytes.first(out.segment_size));
+void Cluster::check_size(std::size_t index, const Network::Place& to, const Transmit& out,
+                         const ParsedPacket& packet) {
   const auto* data = std::get_if<DataPacket>(&packet);
   if (data == nullptr)
     fail(label("node", index) + " sends something as data that is none");
@@ -158,7 +153,7 @@ void Cluster::check_size(std::size_t index, const Network::Place& to, const Tran
 
 void Cluster::complete(std::size_t index, const Completion& completion) {
   Node& node = nodes_[index];
-  if (!completion.bytes.empty() && checksum(completion.bytes) != completion.checksum)
+  if (!completion.bytes.empty() && checksum(0, completion.bytes) != completion.checksum)
     fail(label("node", index) + " changed the bytes of a send that had not ended");
   --node.sends;
   if (completion.kind == Transmit::Kind::kProbe && completion.result.status == Status::kSent) {
@@ -168,8 +163,8 @@ void Cluster::complete(std::size_t index, const Completion& completion) {
   node.fabric->on_transmit_done(local(node), completion.id, completion.result);
 }
 
-TransmitResult Cluster::carry(std::size_t index, const Network::Place& to, const Transmit& out) {
-  const ParsedPacket packet = read_packet(index, out.bytes.first(out.segment_size));
+TransmitResult Cluster::carry(std::size_t index, const Network::Place& to, const Transmit& out,
+                              const ParsedPacket& packet) {
   if (std::holds_alternative<Drop>(packet))
     fail(label("node", index) + " sends a packet that does not parse");
   const PacketType type = type_of(packet);
@@ -185,7 +180,8 @@ TransmitResult Cluster::carry(std::size_t index, const Network::Place& to, const
   if (result.status == Status::kSent || in_pieces) {
     for (std::size_t offset = 0; offset < out.bytes.size(); offset += out.segment_size) {
       const std::size_t size = std::min<std::size_t>(out.segment_size, out.bytes.size() - offset);
-      carry_segment(index, to, out.bytes.subspan(offset, size), in_pieces);
+      const ConstBytes bytes = out.bytes.subspan(offset, size);
+      carry_segment(index, to, bytes, offset == 0 ? packet : read_packet(index, bytes), in_pieces);
     }
   } else if (result.status != Status::kTooBig) {
     network_.path(index, to.node, to.link).trouble = now_;
@@ -221,9 +217,8 @@ ParsedPacket Cluster::read_packet(std::size_t index, ConstBytes bytes) const {
 }
 
 void Cluster::carry_segment(std::size_t index, const Network::Place& to, ConstBytes bytes,
-                            bool in_pieces) {
+                            const ParsedPacket& packet, bool in_pieces) {
   const SealLog::Entry* sealed = nodes_[index].seal_log.find(bytes);
-  const ParsedPacket packet = read_packet(index, bytes);
   // Data that waits to be sent stays as it is.
   const bool data_waited = std::holds_alternative<DataPacket>(packet);
   if (sealed == nullptr && !nodes_[index].clear_allowed && !data_waited)
@@ -364,10 +359,10 @@ void Cluster::receive(std::size_t index, std::uint32_t slot) {
   }
   intruder_.saw(datagram, node.incarnation);
   watch_.arrived(now_, index, datagram);
-  const InputAccount account(fabric, datagram.from, scenario_.links);
-  const std::uint64_t seen_before = fabric.drops()[Drop::kDuplicate];
+  InputAccount account(fabric, datagram.from, scenario_.links);
   const auto delivery = fabric.on_datagram(local(node), SocketId(datagram.link), datagram.source,
                                            std::span<std::byte>(datagram.bytes));
+  account.close();
   account.check(index);
   if (account.dropped() != 0)
     intruder_.not_taken();
@@ -380,14 +375,14 @@ void Cluster::receive(std::size_t index, std::uint32_t slot) {
   poll_events(index);
   if (account.counted() != 0 && account.dropped() == 0)
     watch_.accepted(index, datagram);
-  if (datagram.whole && fabric.drops()[Drop::kDuplicate] != seen_before)
+  if (datagram.whole && account.dropped_as(Drop::kDuplicate))
     ledger_.refused_as_seen(index, node.incarnation, datagram);
   if (!delivery)
     return;
-  digest_.add(std::uint64_t{datagram.message} << 8 | index);
+  course_.add(std::uint64_t{datagram.message} << 8 | index);
   if (trace_ != nullptr)
     trace(index, "deliver", label("message", datagram.message));
-  ledger_.delivered(index, node.incarnation, *delivery, datagram, now_);
+  ledger_.delivered(index, node.incarnation, *delivery, datagram);
   const std::size_t size = delivery->bytes.size();
   if (delivery->buffer != MessageBufferId::kNone)
     fabric.release_message(delivery->buffer);

@@ -35,7 +35,7 @@ class Ledger {
   std::uint32_t find(std::size_t node, std::uint32_t incarnation, MessageSeq seq) const;
 
   void delivered(std::size_t node, std::uint32_t incarnation, const Delivery& delivery,
-                 const Datagram& datagram, Instant now);
+                 const Datagram& datagram);
   // A datagram with a whole message was refused as a duplicate.
   void refused_as_seen(std::size_t node, std::uint32_t incarnation, const Datagram& datagram);
   // The receiver was told to forget what it saw of the sender.
@@ -84,7 +84,6 @@ class Ledger {
     std::uint32_t receiver_incarnation = 0;
   };
 
-  void write(std::uint32_t index, std::uint32_t size, std::vector<std::byte>& out) const;
   std::string name(std::uint32_t index) const;
   const Sequence* sequence(std::size_t node, std::uint32_t incarnation) const;
   bool unnoticed(std::size_t node, const Message& message) const;
@@ -97,7 +96,6 @@ class Ledger {
   std::array<std::vector<Sequence>, kNodesMax> sequences_;  // by incarnation, oldest first
   std::array<std::array<std::uint32_t, kNodesMax>, kNodesMax> forgotten_{};
   std::array<std::array<std::array<Last, kLinksMax>, kNodesMax>, kNodesMax> last_{};
-  std::vector<std::byte> scratch_;
   std::uint64_t deliveries_ = 0;
   std::uint64_t excused_ = 0;
   std::uint64_t mistaken_ = 0;

@@ -37,7 +37,7 @@ struct Trial {
     return {.from = host_of(0), .channel = Channel{3}, .bytes = content};
   }
   void deliver(const Delivery& what, std::size_t node = 1, std::uint32_t incarnation = 1) {
-    ledger.delivered(node, incarnation, what, datagram, Instant{});
+    ledger.delivered(node, incarnation, what, datagram);
   }
 };
 

@@ -14,10 +14,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Timers fire late by up to this much (Features::late_wakes), again and again.
-constexpr Duration kLateness = milliseconds(100);
-// In a second: the shortest interval makes 50, a flood of data a few hundred.
-constexpr unsigned kPingsMax = 2000;
+// Timers fire late by up to 4 ms (Features::late_wakes), and what a PING is late prolongs the wait
+// for its answer: six of them fit into a timeout.
+constexpr Duration kLateness = milliseconds(30);
+// In a second: the shortest interval makes 50, a flood of data three times as many.
+constexpr unsigned kPingsMax = 400;
 // Sizes that a search tries, tries per size, and the gaps they take.
 constexpr int kSearchSteps = 17;
 constexpr int kGapsPerStep = 6;
@@ -95,7 +96,8 @@ void LinkWatch::on_up(Instant now, std::size_t node, std::size_t peer, std::size
 void LinkWatch::on_down(Instant now, std::size_t node, std::size_t peer, const Event& event) {
   const std::size_t link = raw(event.link);
   const PingTimers& timers = scenario_.link[link].timers;
-  const Instant since = now - (timers.timeout + 3 * timers.interval + kLateness);
+  // A PING that was lost before that was followed by another one, which had its answer.
+  const Instant since = now - (timers.timeout + timers.interval);
   const Instant last_trouble =
       std::max({network_.path(node, peer, link).trouble, network_.path(peer, node, link).trouble,
                 disturbed_[node], disturbed_[peer]});
@@ -168,22 +170,31 @@ void LinkWatch::check_pings(Instant now, Fabric& fabric, std::size_t node) const
 // process goes on after a pause, or a path lets go of what it held back, answers are as urgent.
 Duration LinkWatch::ping_late_max() const {
   const Features& on = scenario_.features;
-  return on.slow_completion && (on.pauses || on.clogs) ? milliseconds(500) : milliseconds(20);
+  return on.slow_completion && (on.pauses || on.clogs) ? milliseconds(100) : milliseconds(5);
 }
 
 void LinkWatch::check_hosts(const Fabric& fabric, std::size_t node) const {
+  std::uint32_t least = UINT32_MAX;
   for (std::size_t peer = 0; peer < scenario_.nodes; ++peer) {
     if (peer == node)
       continue;
     bool usable = false;
     for (std::size_t l = 0; l < scenario_.links; ++l) {
       const auto status = fabric.link_status(host_of(peer), LinkId(l));
-      usable |= status->enabled && status->connected;
+      if (!status->enabled || !status->connected)
+        continue;
+      usable = true;
+      least = std::min(least, status->mtu);
     }
     if (*fabric.host_reachable(host_of(peer)) != usable) {
       fail(label("node", node) + " calls " + label("node", peer) +
            (usable ? " unreachable with a usable link" : " reachable without a usable link"));
     }
+  }
+  if (least != UINT32_MAX && fabric.data_mtu() != least) {
+    fail(label("node", node) + " says that every link carries " +
+         std::to_string(fabric.data_mtu()) + " bytes, but the least one carries " +
+         std::to_string(least));
   }
 }
 
@@ -203,8 +214,8 @@ void LinkWatch::check_detection(Instant now, const Fabric& fabric, std::size_t n
         continue;
       silent_since = std::max({silent_since, out.released, in.released});
       const PingTimers& timers = scenario_.link[l].timers;
-      const Duration bound =
-          timers.timeout + timers.interval + 2 * scenario_.delay_max() + kLateness;
+      const Duration late = scenario_.features.late_wakes ? kLateness : milliseconds(5);
+      const Duration bound = timers.timeout + timers.interval + 2 * scenario_.delay_max() + late;
       // A peer that was held up answers what waited for it.
       if (now - std::max({silent_since, disturbed_[node], disturbed_[peer]}) <= bound)
         continue;

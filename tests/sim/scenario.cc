@@ -60,6 +60,9 @@ constexpr Switch kSwitches[] = {
     {"drift", &Features::drift, 0.3},
 };
 
+// Real ciphers take half of the time of a run without showing more: as many seeds as prove that.
+constexpr double kRealCiphers = 0.0625;
+
 // What may lose messages or take links down; a gentle seed has none of it.
 constexpr bool Features::*kRough[] = {
     &Features::loss,          &Features::cuts,   &Features::one_way_cuts,
@@ -225,6 +228,7 @@ Scenario Scenario::from_seed(std::uint64_t seed, const std::vector<std::string>&
   scenario.chaos = between(random, seconds(4), seconds(12));
   scenario.mtu_interval = between(random, seconds(1), seconds(8));
   scenario.message_gap = between(random, milliseconds(8), milliseconds(200));
+  scenario.real_ciphers = random_for(seed, Stream::kCiphers).chance(kRealCiphers);
   return scenario;
 }
 

@@ -124,8 +124,9 @@ struct Scenario {
   std::array<std::uint16_t, kNodesMax> first_seq{};
   std::array<std::size_t, kNodesMax> compress_above{};  // bytes; 0: does not compress at first
   Suite suite = Suite::kClear;                          // of the first key
-  std::size_t receive_buffer = 8u * 1024 * 1024;        // of each socket
-  Duration service{};           // what a datagram takes its receiver (busy_nodes)
+  bool real_ciphers = false;  // in the envelopes; or quick ones (quick_ciphers.h)
+  std::size_t receive_buffer = 8u * 1024 * 1024;  // of each socket
+  Duration service{};                             // what a datagram takes its receiver (busy_nodes)
   std::uint64_t read_rate = 0;  // bytes per second that an application reads (slow_readers)
   std::size_t send_slots = 64;
   Duration chaos{};         // how long faults happen
@@ -159,7 +160,8 @@ enum class Stream : std::uint64_t {
   kChaos,
   kNode,
   kKeys,
-  kIntruder
+  kIntruder,
+  kCiphers
 };
 inline Random random_for(std::uint64_t seed, Stream stream) {
   Random base(seed);

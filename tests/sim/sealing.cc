@@ -9,11 +9,17 @@
 #include <vector>
 
 #include "engine/crypto/native_sealer.h"
+#include "engine/crypto/wolfssl/classic_sealer.h"
 #include "engine/crypto/wolfssl/make_sealer.h"
 #include "tests/sim/failure.h"
+#include "tests/sim/quick_ciphers.h"
 
 namespace ringknet::sim {
 namespace {
+
+constexpr std::size_t kAesBlock = 16;
+constexpr std::size_t kSha1Size = 20;
+constexpr std::size_t kSha256Size = 32;
 
 std::uint64_t load(const std::byte* from, std::size_t size) {
   std::uint64_t value = 0;
@@ -117,6 +123,30 @@ MadeSealer make(Keyring& keyring, Key key) {
   return make_sealer(keyring, names.model, names.cipher, names.hash, secret);
 }
 
+// The same envelopes in the same sizes.
+std::unique_ptr<Sealer> make_quick(Keyring& keyring, Key key) {
+  const std::uint64_t secret =
+      std::uint64_t{key.number} << 8 | static_cast<std::uint64_t>(key.suite);
+  if (is_native(key.suite)) {
+    return std::make_unique<NativeSealer>(make_quick_aead(secret), keyring.self(),
+                                          keyring.senders(), keyring.epochs());
+  }
+  const std::size_t mac = key.suite == Suite::kClassic ? kSha256Size : kSha1Size;
+  const SealShape shape{.block = kAesBlock, .lead = kCipherIvSize, .mac = mac};
+  return std::make_unique<ClassicSealer>(shape, make_quick_cipher(secret),
+                                         make_quick_mac(secret, mac), nullptr, "quick",
+                                         keyring.random());
+}
+
+std::unique_ptr<Sealer> make_real(Keyring& keyring, Key key) {
+  MadeSealer made = make(keyring, key);
+  auto* sealer = std::get_if<std::unique_ptr<Sealer>>(&made);
+  if (sealer == nullptr)
+    fail("a suite of the simulation was refused: " +
+         std::string(name(std::get<CryptoError>(made))));
+  return std::move(*sealer);
+}
+
 // The first sealer of a process draws more randomness than the others: not from a node's.
 bool warm_up() {
   SeededSource random(1);
@@ -153,16 +183,13 @@ const SealLog::Entry* SealLog::find(ConstBytes packet) const {
   return &found->second;
 }
 
-std::unique_ptr<Sealer> make_watched_sealer(Keyring& keyring, Key key, SealLog& log,
-                                            NonceWatch& nonces) {
+std::unique_ptr<Sealer> make_watched_sealer(Keyring& keyring, Key key, bool real_ciphers,
+                                            SealLog& log, NonceWatch& nonces) {
   static const bool warm = warm_up();
   static_cast<void>(warm);
-  MadeSealer made = make(keyring, key);
-  auto* sealer = std::get_if<std::unique_ptr<Sealer>>(&made);
-  if (sealer == nullptr)
-    fail("a suite of the simulation was refused: " +
-         std::string(name(std::get<CryptoError>(made))));
-  return std::make_unique<WatchedSealer>(std::move(*sealer), key, log, nonces);
+  std::unique_ptr<Sealer> sealer =
+      real_ciphers ? make_real(keyring, key) : make_quick(keyring, key);
+  return std::make_unique<WatchedSealer>(std::move(sealer), key, log, nonces);
 }
 
 }  // namespace ringknet::sim

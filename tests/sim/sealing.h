@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Encryption in the simulation: real sealers whose randomness comes from the seed, and a look
-// through them. What a node seals is noted before it is hidden, so that network and oracles know
-// what is in an envelope without opening it. Nothing here changes what a sealer does.
+// Encryption in the simulation: the product's sealers, around real ciphers or quick ones, with
+// randomness that comes from the seed; and a look through them. What a node seals is noted before
+// it is hidden, so that network and oracles know what is in an envelope without opening it. Nothing
+// here changes what a sealer does.
 #pragma once
 
 #include <array>
@@ -62,7 +63,7 @@ class SealLog {
 };
 
 // A sealer for this keyring, seen through by `log`.
-std::unique_ptr<Sealer> make_watched_sealer(Keyring& keyring, Key key, SealLog& log,
-                                            NonceWatch& nonces);
+std::unique_ptr<Sealer> make_watched_sealer(Keyring& keyring, Key key, bool real_ciphers,
+                                            SealLog& log, NonceWatch& nonces);
 
 }  // namespace ringknet::sim

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,15 @@ namespace ringknet::sim {
 struct Options {
   std::FILE* trace = nullptr;             // a line per packet, delivery and event
   std::vector<std::string> without = {};  // features to switch off (scenario.h)
+  std::optional<bool> real_ciphers = {};  // instead of what the seed says
 };
 
 struct Report {
   bool passed = false;
   std::string failure;  // what broke, when, and under which scenario
   std::uint64_t digest = 0;
+  std::uint64_t course = 0;   // the same but for the bytes of packets: the same with other ciphers
+  bool real_ciphers = false;  // something was sealed with them
   Duration simulated{};
   std::uint64_t datagrams = 0;
   std::uint64_t messages = 0;

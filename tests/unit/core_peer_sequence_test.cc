@@ -141,6 +141,25 @@ TEST_CASE("peer sequence: forced PINGs move the window along between timed ones"
   CHECK(receiver.data(1));
 }
 
+// One that a forced PING overtook is behind, but not because we lost track: what was had is not
+// forgotten.
+TEST_CASE("peer sequence: a timed PING that a forced one overtook forgets no messages") {
+  Receiver receiver;
+  CHECK(receiver.ping(65522) == Meaning::kNothing);
+  receiver.now += 20ms;
+  CHECK(receiver.data(65523));
+  for (int i = 0; i < 30; ++i) {
+    receiver.now += 100ms;
+    CHECK(receiver.ping(65527) == Meaning::kNothing);
+  }
+  receiver.now += 100ms;
+  CHECK(receiver.ping(65528, 1ms, false) == Meaning::kNothing);
+  receiver.now += 1ms;
+  CHECK(receiver.ping(65527, 5ms) == Meaning::kNothing);
+  CHECK(receiver.sequence.newest() == seq(65528));
+  CHECK_FALSE(receiver.data(65523));
+}
+
 TEST_CASE("peer sequence: a forced PING with sequence 0 is ignored") {
   Receiver receiver;
   receiver.data(77);

@@ -38,7 +38,8 @@ constexpr const char* kUsage =
     "       knet-sim --digests A..B              a line per seed, to compare builds\n"
     "       knet-sim --scale N                   one node among N, and its costs\n"
     "       knet-sim --scale N --mesh            N nodes, each with links to all others\n"
-    "and with seeds: --without NAME,NAME...      features to switch off; --features lists them\n";
+    "and with seeds: --without NAME,NAME...      features to switch off; --features lists them\n"
+    "                --real                      real ciphers in all of them, not in one of 16\n";
 
 struct Arguments {
   std::uint64_t first = 1;
@@ -53,6 +54,11 @@ struct Arguments {
   bool features = false;
   bool mesh = false;
   bool stop = false;
+  bool real = false;
+
+  Options options() const {
+    return {.without = without, .real_ciphers = real ? std::optional(true) : std::nullopt};
+  }
 };
 
 bool read_number(std::string_view text, std::uint64_t& value) {
@@ -87,7 +93,7 @@ bool read_flag(std::string_view option, Arguments& arguments) {
   const std::pair<std::string_view, bool Arguments::*> flags[] = {
       {"--trace", &Arguments::trace},       {"--shrink", &Arguments::shrink},
       {"--features", &Arguments::features}, {"--mesh", &Arguments::mesh},
-      {"--stop", &Arguments::stop},
+      {"--stop", &Arguments::stop},         {"--real", &Arguments::real},
   };
   for (const auto& [name, flag] : flags) {
     if (option == name) {
@@ -161,6 +167,7 @@ void on_abort(int) {
 struct Totals {
   std::uint64_t seeds = 0;
   std::uint64_t failed = 0;
+  std::uint64_t real_ciphers = 0;
   double simulated = 0;  // seconds
   Report sum;
 };
@@ -168,6 +175,7 @@ struct Totals {
 void add(Totals& totals, const Report& report) {
   ++totals.seeds;
   totals.failed += report.passed ? 0 : 1;
+  totals.real_ciphers += report.real_ciphers ? 1 : 0;
   totals.simulated += std::chrono::duration<double>(report.simulated).count();
   totals.sum.datagrams += report.datagrams;
   totals.sum.messages += report.messages;
@@ -181,17 +189,16 @@ void add(Totals& totals, const Report& report) {
   totals.sum.repeated += report.repeated;
 }
 
-std::string command(std::uint64_t seed, const std::vector<std::string>& without) {
+std::string command(std::uint64_t seed, const Options& options) {
   std::string line = "knet-sim --trace --seed " + std::to_string(seed);
-  for (std::size_t i = 0; i < without.size(); ++i)
-    line += (i == 0 ? " --without " : ",") + without[i];
-  return line;
+  for (std::size_t i = 0; i < options.without.size(); ++i)
+    line += (i == 0 ? " --without " : ",") + options.without[i];
+  return options.real_ciphers ? line + " --real" : line;
 }
 
-void print_failure(std::uint64_t seed, const Report& report,
-                   const std::vector<std::string>& without) {
+void print_failure(std::uint64_t seed, const Report& report, const Options& options) {
   std::printf("FAILED %s\n  run again with: %s\n", report.failure.c_str(),
-              command(seed, without).c_str());
+              command(seed, options).c_str());
   std::fflush(stdout);
 }
 
@@ -201,13 +208,14 @@ void print_totals(const Totals& totals, double elapsed) {
               count(totals.seeds), count(totals.failed), elapsed,
               static_cast<double>(totals.seeds) / elapsed, totals.simulated / elapsed);
   std::printf(
-      "%llu messages, %llu deliveries (%llu twice after the loss of a host), %llu datagrams, "
+      "%llu seeds with real ciphers, %llu messages, %llu deliveries (%llu twice after the loss of "
+      "a host), %llu datagrams, "
       "links %llu times up and %llu times down, %llu restarts noticed, %llu changes of keys, "
       "%llu packets forged or damaged, %llu repeated\n",
-      count(totals.sum.messages), count(totals.sum.deliveries), count(totals.sum.excused),
-      count(totals.sum.datagrams), count(totals.sum.link_ups), count(totals.sum.link_downs),
-      count(totals.sum.restarts_seen), count(totals.sum.key_changes), count(totals.sum.bogus),
-      count(totals.sum.repeated));
+      count(totals.real_ciphers), count(totals.sum.messages), count(totals.sum.deliveries),
+      count(totals.sum.excused), count(totals.sum.datagrams), count(totals.sum.link_ups),
+      count(totals.sum.link_downs), count(totals.sum.restarts_seen), count(totals.sum.key_changes),
+      count(totals.sum.bogus), count(totals.sum.repeated));
 }
 
 // On a terminal, a line that says how far it is and how long it will take.
@@ -232,7 +240,7 @@ Totals run_range(const Arguments& arguments, Clock::time_point start) {
   Totals totals;
   const std::uint64_t all = arguments.last - arguments.first + 1;
   const bool live = isatty(STDERR_FILENO) != 0;
-  const Options options{.trace = nullptr, .without = arguments.without};
+  const Options options = arguments.options();
   const auto work = [&] {
     for (;;) {
       const std::uint64_t seed = next++;
@@ -243,7 +251,7 @@ Totals run_range(const Arguments& arguments, Clock::time_point start) {
       const std::lock_guard lock(mutex);
       add(totals, report);
       if (!report.passed)
-        print_failure(seed, report, arguments.without);
+        print_failure(seed, report, options);
       if (!report.passed && arguments.stop)
         next = arguments.last + 1;
       if (live)
@@ -262,12 +270,13 @@ Totals run_range(const Arguments& arguments, Clock::time_point start) {
 
 int run_single(const Arguments& arguments) {
   current_seed = arguments.first;
-  Options options{.trace = arguments.trace ? stdout : nullptr, .without = arguments.without};
+  Options options = arguments.options();
+  options.trace = arguments.trace ? stdout : nullptr;
   const auto start = Clock::now();
   const Report report = ringknet::sim::simulate(arguments.first, options);
   const double elapsed = seconds_since(start);
   if (!report.passed)
-    print_failure(arguments.first, report, arguments.without);
+    print_failure(arguments.first, report, options);
   Totals totals;
   add(totals, report);
   print_totals(totals, elapsed);
@@ -277,7 +286,7 @@ int run_single(const Arguments& arguments) {
 
 int run_digests(const Arguments& arguments) {
   for (std::uint64_t seed = arguments.first; seed <= arguments.last; ++seed) {
-    const Report report = ringknet::sim::simulate(seed, {.without = arguments.without});
+    const Report report = ringknet::sim::simulate(seed, arguments.options());
     std::printf("%llu %016llx\n", static_cast<unsigned long long>(seed),
                 static_cast<unsigned long long>(report.digest));
   }
@@ -289,8 +298,9 @@ int run_digests(const Arguments& arguments) {
 int run_shrink(const Arguments& arguments) {
   const std::uint64_t seed = arguments.first;
   current_seed = seed;
-  std::vector<std::string> without = arguments.without;
-  Report report = ringknet::sim::simulate(seed, {.without = without});
+  Options options = arguments.options();
+  std::vector<std::string>& without = options.without;
+  Report report = ringknet::sim::simulate(seed, options);
   if (report.passed) {
     std::printf("seed %llu passes: nothing to shrink\n", static_cast<unsigned long long>(seed));
     return 2;
@@ -302,7 +312,7 @@ int run_shrink(const Arguments& arguments) {
       if (!(drawn.*feature.feature) || std::ranges::find(without, feature.name) != without.end())
         continue;
       without.emplace_back(feature.name);
-      const Report attempt = ringknet::sim::simulate(seed, {.without = without});
+      const Report attempt = ringknet::sim::simulate(seed, options);
       std::printf("  without %-16s %s\n", feature.name, attempt.passed ? "passes" : "fails, too");
       std::fflush(stdout);
       if (attempt.passed) {
@@ -313,7 +323,7 @@ int run_shrink(const Arguments& arguments) {
       }
     }
   }
-  print_failure(seed, report, without);
+  print_failure(seed, report, options);
   return 1;
 }
 
