@@ -9,7 +9,7 @@ cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
   BASE_DIRECTORY "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" OUTPUT_VARIABLE prefix_from_pkgconfig)
 configure_file("${PROJECT_SOURCE_DIR}/cmake/libknet.pc.in" "${PROJECT_BINARY_DIR}/libknet.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/libknet.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
-install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/libknet.h" "${CMAKE_CURRENT_SOURCE_DIR}/libknet_ext.h" TYPE INCLUDE)
+install(FILES libknet.h libknet_ext.h knet.hpp TYPE INCLUDE)
 install(TARGETS knet_static ARCHIVE)
 install(TARGETS knet_shared EXPORT knet-targets LIBRARY)
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/knet")

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Installs a build into a folder and uses it as strangers would: a C program built with pkg-config against the shared
-# library, against the static one, and by CMake with find_package(knet). Each is run.
+# library, against the static one, and by CMake with find_package(knet), where a C++ service uses knet.hpp, too. Each is
+# run.
 #
-# usage: check_install.sh CMAKE BUILD-FOLDER COMPILER
+# usage: check_install.sh CMAKE BUILD-FOLDER COMPILER C++-COMPILER
 set -eu
 
-cmake=$1 build=$2 compiler=$3
+cmake=$1 build=$2 compiler=$3 cxx_compiler=$4
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -31,8 +32,10 @@ if readelf -d "$work/static" | grep -q 'NEEDED.*libknet'; then
 fi
 "$work/static"
 
-"$cmake" -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/usr" -DCMAKE_C_COMPILER="$compiler" >"$work/cmake.log" ||
+"$cmake" -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/usr" -DCMAKE_C_COMPILER="$compiler" \
+  -DCMAKE_CXX_COMPILER="$cxx_compiler" >"$work/cmake.log" ||
   { cat "$work/cmake.log" && exit 1; }
 "$cmake" --build "$work/cmake" >>"$work/cmake.log" || { cat "$work/cmake.log" && exit 1; }
 "$work/cmake/user"
+"$work/cmake/service"
 echo "shared, static and CMake users work"

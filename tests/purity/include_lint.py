@@ -34,7 +34,7 @@ CORE_INTERFACES = [
     "engine/crypto/challenge.h",
     "engine/compress/codec.h",
 ]
-PUBLIC = ["api/libknet.h", "api/knet.hpp", "libknet.h", "knet.hpp"]
+PUBLIC = ["api/libknet.h", "api/libknet_ext.h", "api/knet.hpp", "libknet.h", "libknet_ext.h", "knet.hpp"]
 
 # folder: (project files or folders it may include, system headers it may include). The longest matching folder rules.
 RULES = {

@@ -94,20 +94,25 @@ class Controller {
   explicit Controller(const Options& options)
       : options_(options),
         found_(find_network(options)),
-        rows_(wanted_rows(options, found_.network)) {
-    sides_.push_back({0, "ours", "", options.crypto});
+        stages_(wanted_stages(options, found_.network)) {
+    sides_.push_back({0, "ours", ""});
     if (!options.against.empty()) {
-      sides_.push_back({1, "theirs", library_folder(options.against), options.against_crypto});
+      sides_.push_back({1, "theirs", library_folder(options.against)});
     }
   }
 
   int run() {
     for (unsigned run = 0; run < options_.runs; ++run) {
-      for (const Side& side : sides_) {
-        const std::string name = sides_.size() == 1 ? "" : ", " + side.name;
-        progress_.set_scope(fmt::format("run {} of {}{}", run + 1, options_.runs, name));
-        run_side(side, run);
+      for (const Stage& stage : stages_) {
+        for (const Side& side : sides_) {
+          const std::string name = sides_.size() == 1 ? "" : ", " + side.name;
+          progress_.set_scope(fmt::format("run {} of {}{}", run + 1, options_.runs, name));
+          if (side.index == 0 || stage.theirs) {
+            run_stage(stage, side, run);
+          }
+        }
       }
+      add_shares(report_, run);
     }
     progress_.clear();
     print();
@@ -115,10 +120,10 @@ class Controller {
   }
 
  private:
-  void run_side(const Side& side, unsigned run) {
+  void run_stage(const Stage& stage, const Side& side, unsigned run) {
     std::unique_ptr<Session> session;
     bool hopeless = false;
-    for (const RowGroup& row : rows_) {
+    for (const RowGroup& row : stage.rows) {
       Section& section = report_.section(row.id, row.title);
       if (!row.impossible.empty()) {
         section.note("not measured: " + row.impossible);
@@ -133,7 +138,8 @@ class Controller {
       }
       try {
         if (session == nullptr) {
-          session = std::make_unique<Session>(options_, found_.network, side, progress_);
+          session =
+              std::make_unique<Session>(options_, found_.network, side, stage.setup, progress_);
           remember(*session, side);
         }
         // Without what stands in brackets, which does not change while one watches.
@@ -162,15 +168,15 @@ class Controller {
   // The first session of a side tells what it runs on.
   void remember(const Session& session, const Side& side) {
     std::string& text = libraries_[side.index];
-    if (!text.empty()) {
+    if (!text.empty() || session.setup().path == Path::kRaw) {
       return;
     }
     text = session.library(kSender);
     if (session.network() == Network::kMachines) {
       text += fmt::format("; far machine: {}", session.library(kReceiver));
     }
-    text += fmt::format("; {}, data MTU {}{}",
-                        side.crypto.empty() ? "clear" : "encrypted " + side.crypto,
+    const std::string& crypto = session.setup().crypto[side.index];
+    text += fmt::format("; {}, data MTU {}{}", crypto.empty() ? "clear" : "encrypted " + crypto,
                         session.link_times().data_mtu,
                         session.privileged() ? "" : ", socket buffers within the system's limits");
   }
@@ -181,7 +187,7 @@ class Controller {
                                           options_.compress.empty() ? "none" : options_.compress));
     for (const Side& side : sides_) {
       const std::string& text = libraries_[side.index];
-      report_.describe(side.name, text.empty() ? "never came up" : text);
+      report_.describe(side.name, text.empty() ? "no node of it was up" : text);
     }
     report_.describe("machine", describe_machine());
     report_.describe("measured", fmt::format("{} run{}, {:g} s per throughput and round-trip row",
@@ -202,7 +208,7 @@ class Controller {
   Options options_;
   double load_ = load_average();
   NetworkFound found_;
-  std::vector<RowGroup> rows_;
+  std::vector<Stage> stages_;
   std::vector<Side> sides_;
   std::array<std::string, kSides> libraries_;
   Progress progress_;

@@ -2,15 +2,9 @@
 //
 // The steady flow of the failover row: one message a millisecond, and a receiver that looks for the
 // longest silence.
-#include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <vector>
 
-#include "tools/bench/endpoint.h"
 #include "tools/bench/payload.h"
 #include "tools/bench/traffic.h"
 
@@ -29,24 +23,28 @@ constexpr Duration kPause = milliseconds(50);
 
 class FlowReceiver {
  public:
-  FlowReceiver(const Endpoint& endpoint, const Message& command,
-               const std::function<void(const Message&)>& on_control)
+  FlowReceiver(const Endpoint& endpoint, const Message& command, const OnControl& on_control)
       : endpoint_(endpoint),
         row_(static_cast<std::uint32_t>(command.number("row"))),
         watch_(command.duration("watch")),
         patience_(command.duration("patience")),
-        on_control_(on_control),
-        buffer_(kFlowMessageSize) {}
+        on_control_(on_control) {}
 
   Message run() {
+    const auto heed = [this](const Message& message) {
+      on_control_(message);
+      cut_ = message.verb() == "cut" ? Clock::now() : cut_;
+    };
+    endpoint_.carrier.listen(kFlowMessageSize,
+                             [this](std::span<const std::byte> message) { take(message); });
     bool stopped = false;
     while (!stopped && !settled()) {
-      stopped = wait_for(endpoint_, POLLIN, Clock::now() + kPause, [this](const Message& message) {
-                  on_control_(message);
-                  cut_ = message.verb() == "cut" ? Clock::now() : cut_;
-                }) == Wake::kStopped;
-      drain();
+      stopped =
+          endpoint_.carrier.wait(Want::kMessages, Clock::now() + kPause, heed) == Wake::kStopped;
+      while (endpoint_.carrier.receive()) {
+      }
     }
+    endpoint_.carrier.listen(kFlowMessageSize, [](std::span<const std::byte>) {});
     return Message("watched")
         .set("messages", static_cast<std::int64_t>(messages_))
         .set("highest", static_cast<std::int64_t>(highest_))
@@ -57,17 +55,6 @@ class FlowReceiver {
   }
 
  private:
-  void drain() {
-    while (true) {
-      const ssize_t length =
-          ::recv(endpoint_.data_descriptor, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
-      if (length <= 0) {
-        return;
-      }
-      take(std::span(buffer_).first(static_cast<std::size_t>(length)));
-    }
-  }
-
   void take(std::span<const std::byte> message) {
     PayloadHeader header;
     const Verdict verdict = check_payload(message, row_, header);
@@ -112,8 +99,7 @@ class FlowReceiver {
   std::uint32_t row_;
   Duration watch_;
   Duration patience_;
-  std::function<void(const Message&)> on_control_;
-  std::vector<std::byte> buffer_;
+  OnControl on_control_;
   SequenceSet seen_;
   std::uint64_t messages_ = 0;
   std::uint64_t highest_ = 0;
@@ -127,16 +113,15 @@ class FlowReceiver {
 
 }  // namespace
 
-Message send_flow(const Endpoint& endpoint, const Message& command,
-                  const std::function<void(const Message&)>& on_control) {
+Message send_flow(const Endpoint& endpoint, const Message& command, const OnControl& on_control) {
   const auto row = static_cast<std::uint32_t>(command.number("row"));
   std::vector<std::byte> message(kFlowMessageSize);
   fill_body(message);
   std::uint64_t sent = 0;
-  std::int64_t refused = 0;
+  std::uint64_t refused = 0;
   Instant next = Clock::now();
   while (true) {
-    const Wake wake = wait_for(endpoint, 0, next, on_control);
+    const Wake wake = endpoint.carrier.wait(Want::kNothing, next, on_control);
     if (wake == Wake::kStopped) {
       break;
     }
@@ -144,22 +129,17 @@ Message send_flow(const Endpoint& endpoint, const Message& command,
       continue;
     }
     write_payload(message, PayloadKind::kData, row, sent);
-    if (::send(endpoint.data_descriptor, message.data(), message.size(),
-               MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
-      ++sent;
-    } else if (errno == EAGAIN) {
-      ++refused;
-    } else {
-      throw failure_from_errno("writing to the data descriptor failed");
-    }
+    (endpoint.carrier.send(message) ? sent : refused) += 1;
     // Without catching up after a delay, so that a burst cannot hide the silence before it.
     next = std::max(next + kPace, Clock::now());
   }
-  return Message("flowed").set("messages", static_cast<std::int64_t>(sent)).set("refused", refused);
+  return Message("flowed")
+      .set("messages", static_cast<std::int64_t>(sent))
+      .set("refused", static_cast<std::int64_t>(refused));
 }
 
 Message receive_flow(const Endpoint& endpoint, const Message& command,
-                     const std::function<void(const Message&)>& on_control) {
+                     const OnControl& on_control) {
   return FlowReceiver(endpoint, command, on_control).run();
 }
 

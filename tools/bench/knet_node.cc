@@ -43,12 +43,12 @@ void copy_text(char (&to)[kSize], const std::string& from) {
 }
 
 // Insists on large socket buffers if the process may have them, as corosync does.
-knet_handle_t create_handle(knet_node_id_t id, int log, bool& privileged) {
-  privileged = true;
-  knet_handle_t handle = knet_handle_new_ex(id, log, KNET_LOG_ERR, KNET_HANDLE_FLAG_PRIVILEGED);
-  if (handle == nullptr && errno == ENAMETOOLONG) {
-    privileged = false;
-    handle = knet_handle_new_ex(id, log, KNET_LOG_ERR, 0);
+knet::Result<knet::Handle> create_handle(knet::Handle::Options options, bool& privileged) {
+  options.privileged = privileged = true;
+  auto handle = knet::Handle::create(options);
+  if (handle.error() == std::errc::filename_too_long) {
+    options.privileged = privileged = false;
+    handle = knet::Handle::create(options);
   }
   return handle;
 }
@@ -57,7 +57,10 @@ knet_handle_t create_handle(knet_node_id_t id, int log, bool& privileged) {
 
 Message NodeSettings::to_message() const {
   Message message("open");
-  message.set("id", std::int64_t{id}).set("peer", std::int64_t{peer_id}).set("port", port);
+  message.set("id", std::int64_t{id}).set("peer", std::int64_t{peer_id});
+  message.set("peers", std::int64_t{peers}).set("port", std::int64_t{port});
+  message.set("peer_port", std::int64_t{peer_port}).set("driven", std::int64_t{driven});
+  message.set("data_descriptors", std::int64_t{data_descriptors});
   message.set("links", static_cast<std::int64_t>(links.size()));
   for (std::size_t link = 0; link < links.size(); ++link) {
     message.set(fmt::format("local{}", link), links[link].local);
@@ -66,6 +69,7 @@ Message NodeSettings::to_message() const {
   message.set("policy", std::int64_t{policy});
   message.set("interval", Duration(ping_interval)).set("timeout", Duration(ping_timeout));
   message.set("pongs", std::int64_t{pong_count}).set("mtu", std::int64_t{interface_mtu});
+  message.set("busy_poll", busy_poll);
   message.set("crypto", crypto).set("compress", compress);
   return message;
 }
@@ -77,7 +81,12 @@ NodeSettings NodeSettings::from_message(const Message& message) {
   NodeSettings settings;
   settings.id = static_cast<knet_node_id_t>(message.number("id"));
   settings.peer_id = static_cast<knet_node_id_t>(message.number("peer"));
-  settings.port = message.text("port");
+  settings.peers = static_cast<unsigned>(message.number("peers"));
+  settings.port = static_cast<std::uint16_t>(message.number("port"));
+  settings.peer_port = static_cast<std::uint16_t>(message.number("peer_port"));
+  settings.driven = message.number("driven") != 0;
+  settings.data_descriptors = static_cast<unsigned>(
+      std::min<std::int64_t>(message.number("data_descriptors"), KNET_DATAFD_MAX));
   const std::int64_t links = std::min<std::int64_t>(message.number("links"), KNET_MAX_LINK);
   for (std::int64_t link = 0; link < links; ++link) {
     settings.links.push_back(
@@ -88,6 +97,7 @@ NodeSettings NodeSettings::from_message(const Message& message) {
   settings.ping_timeout = milliseconds("timeout");
   settings.pong_count = static_cast<std::uint8_t>(message.number("pongs"));
   settings.interface_mtu = static_cast<unsigned>(message.number("mtu"));
+  settings.busy_poll = message.duration("busy_poll");
   settings.crypto = message.text("crypto");
   settings.compress = message.text("compress");
   return settings;
@@ -96,13 +106,13 @@ NodeSettings NodeSettings::from_message(const Message& message) {
 HandleTimes time_empty_handle(knet_node_id_t id) {
   const Instant start = Clock::now();
   bool privileged = true;
-  knet_handle_t handle = create_handle(id, 0, privileged);
+  auto handle = create_handle({.self = knet::HostId(id)}, privileged);
   const Instant created = Clock::now();
-  if (handle == nullptr) {
+  if (!handle) {
     throw failure_from_errno("knet_handle_new_ex failed");
   }
   const Instant freeing = Clock::now();
-  if (knet_handle_free(handle) != 0) {
+  if (handle->close()) {
     throw failure_from_errno("knet_handle_free failed");
   }
   return {created - start, Clock::now() - freeing};
@@ -112,16 +122,17 @@ KnetNode::KnetNode(const NodeSettings& settings) : settings_(settings) {
   try {
     create();
     configure_handle();
-    for (std::uint8_t link = 0; link < link_count(); ++link) {
-      configure_link(link);
+    for (unsigned peer = 0; peer < settings_.peers; ++peer) {
+      add_peer(static_cast<knet_node_id_t>(settings_.peer_id + peer));
     }
+    for_each_link([this](knet_node_id_t peer, std::uint8_t link) { configure_link(peer, link); });
   } catch (...) {
     // The first failure is the one to tell; what a half-configured handle says to being closed is
     // not.
     try {
       close();
     } catch (const Failure&) {
-      handle_ = nullptr;
+      handle_.reset();
     }
     throw;
   }
@@ -146,49 +157,64 @@ void KnetNode::create() {
   if (!events_.open()) {
     throw failure_from_errno("no eventfd");
   }
-  handle_ = create_handle(settings_.id, log_writer_.get(), privileged_);
-  if (handle_ == nullptr) {
-    throw failed("knet_handle_new_ex");
+  auto handle = create_handle({.self = knet::HostId(settings_.id),
+                               .caller_driven = settings_.driven,
+                               .log_descriptor = log_writer_.get()},
+                              privileged_);
+  if (!handle) {
+    throw failed(settings_.driven ? "knet_ext_handle_new" : "knet_handle_new_ex");
   }
+  handle_ = *std::move(handle);
 }
 
 void KnetNode::configure_handle() {
-  check(knet_handle_enable_sock_notify(handle_, this, on_data_descriptor),
+  check(knet_handle_enable_sock_notify(handle_->get(), this, on_data_descriptor),
         "knet_handle_enable_sock_notify");
-  check(knet_host_enable_status_change_notify(handle_, this, on_host_status),
+  check(knet_host_enable_status_change_notify(handle_->get(), this, on_host_status),
         "knet_host_enable_status_change_notify");
-  check(knet_handle_enable_pmtud_notify(handle_, this, on_mtu), "knet_handle_enable_pmtud_notify");
-  std::int8_t channel = 0;
-  data_descriptor_ = 0;
-  check(knet_handle_add_datafd(handle_, &data_descriptor_, &channel), "knet_handle_add_datafd");
+  check(knet_handle_enable_pmtud_notify(handle_->get(), this, on_mtu),
+        "knet_handle_enable_pmtud_notify");
+  const unsigned count = settings_.driven ? 0 : settings_.data_descriptors;
+  for (std::int8_t channel = 0; channel < static_cast<int>(count); ++channel) {
+    int descriptor = 0;
+    check(knet_handle_add_datafd(handle_->get(), &descriptor, &channel), "knet_handle_add_datafd");
+    data_descriptors_.push_back(descriptor);
+  }
   set_crypto();
   set_compression();
-  if (settings_.interface_mtu != 0) {
-    check(knet_handle_pmtud_set(handle_, settings_.interface_mtu), "knet_handle_pmtud_set");
+  if (settings_.busy_poll != Duration::zero() && handle_->set_busy_poll(settings_.busy_poll)) {
+    throw failed("knet_ext_set_busy_poll");
   }
-  check(knet_handle_setfwd(handle_, 1), "knet_handle_setfwd");
-  check(knet_host_add(handle_, settings_.peer_id), "knet_host_add");
-  check(knet_host_set_policy(handle_, settings_.peer_id, settings_.policy), "knet_host_set_policy");
+  if (settings_.interface_mtu != 0) {
+    check(knet_handle_pmtud_set(handle_->get(), settings_.interface_mtu), "knet_handle_pmtud_set");
+  }
+  check(knet_handle_setfwd(handle_->get(), 1), "knet_handle_setfwd");
 }
 
-void KnetNode::configure_link(std::uint8_t link) {
-  const auto address = [this](const std::string& text) {
-    sockaddr_storage storage{};
-    if (knet_strtoaddr(text.c_str(), settings_.port.c_str(), &storage, sizeof storage) != 0) {
-      throw Failure(fmt::format("{} port {} is no address", text, settings_.port));
+void KnetNode::add_peer(knet_node_id_t peer) {
+  check(knet_host_add(handle_->get(), peer), "knet_host_add");
+  check(knet_host_set_policy(handle_->get(), peer, settings_.policy), "knet_host_set_policy");
+}
+
+void KnetNode::configure_link(knet_node_id_t peer, std::uint8_t link) {
+  const auto address = [](const std::string& text, std::uint16_t port) {
+    const auto parsed = knet::address(text, port);
+    if (!parsed) {
+      throw Failure(fmt::format("{} port {} is no address", text, port));
     }
-    return storage;
+    return *parsed;
   };
-  sockaddr_storage local = address(settings_.links[link].local);
-  sockaddr_storage remote = address(settings_.links[link].remote);
-  check(knet_link_set_config(handle_, settings_.peer_id, link, KNET_TRANSPORT_UDP, &local, &remote,
-                             0),
+  const auto peer_port =
+      static_cast<std::uint16_t>(settings_.peer_port + (peer - settings_.peer_id));
+  sockaddr_storage local = address(settings_.links[link].local, settings_.port);
+  sockaddr_storage remote = address(settings_.links[link].remote, peer_port);
+  check(knet_link_set_config(handle_->get(), peer, link, KNET_TRANSPORT_UDP, &local, &remote, 0),
         fmt::format("knet_link_set_config for link {} from {} port {}", link,
                     settings_.links[link].local, settings_.port));
-  check(knet_link_set_ping_timers(handle_, settings_.peer_id, link, settings_.ping_interval.count(),
+  check(knet_link_set_ping_timers(handle_->get(), peer, link, settings_.ping_interval.count(),
                                   settings_.ping_timeout.count(), KNET_LINK_DEFAULT_PING_PRECISION),
         "knet_link_set_ping_timers");
-  check(knet_link_set_pong_count(handle_, settings_.peer_id, link, settings_.pong_count),
+  check(knet_link_set_pong_count(handle_->get(), peer, link, settings_.pong_count),
         "knet_link_set_pong_count");
 }
 
@@ -210,9 +236,9 @@ void KnetNode::set_crypto() {
   const auto set = optional_call<CryptoSetConfig>("knet_handle_crypto_set_config");
   const auto use = optional_call<CryptoUseConfig>("knet_handle_crypto_use_config");
   const auto clear = optional_call<CryptoRxClearTraffic>("knet_handle_crypto_rx_clear_traffic");
-  check(set(handle_, &config, kCryptoSlot), what);
-  check(use(handle_, kCryptoSlot), what);
-  check(clear(handle_, kClearTrafficRefused), what);
+  check(set(handle_->get(), &config, kCryptoSlot), what);
+  check(use(handle_->get(), kCryptoSlot), what);
+  check(clear(handle_->get(), kClearTrafficRefused), what);
 }
 
 void KnetNode::set_compression() {
@@ -223,29 +249,34 @@ void KnetNode::set_compression() {
   copy_text(config.compress_model, settings_.compress);
   config.compress_level = 1;
   const auto compress = optional_call<Compress>("knet_handle_compress");
-  check(compress(handle_, &config), fmt::format("compression '{}'", settings_.compress));
+  check(compress(handle_->get(), &config), fmt::format("compression '{}'", settings_.compress));
 }
 
 void KnetNode::enable_links() {
-  for (std::uint8_t link = 0; link < link_count(); ++link) {
-    check(knet_link_set_enable(handle_, settings_.peer_id, link, 1), "knet_link_set_enable");
-  }
+  for_each_link([this](knet_node_id_t peer, std::uint8_t link) {
+    check(knet_link_set_enable(handle_->get(), peer, link, 1), "knet_link_set_enable");
+  });
   enabled_ = Clock::now();
 }
 
 std::optional<LinkTimes> KnetNode::links_ready() {
   const Duration elapsed = Clock::now() - enabled_;
-  knet_host_status host{};
-  check(knet_host_get_status(handle_, settings_.peer_id, &host), "knet_host_get_status");
-  bool connected = host.reachable != 0;
+  bool connected = true;
   bool searched = true;
   unsigned smallest_mtu = UINT32_MAX;
-  for (std::uint8_t link = 0; link < link_count(); ++link) {
-    const knet_link_status status = link_status(link);
+  for (unsigned peer = 0; peer < settings_.peers; ++peer) {
+    knet_host_status host{};
+    check(knet_host_get_status(handle_->get(),
+                               static_cast<knet_node_id_t>(settings_.peer_id + peer), &host),
+          "knet_host_get_status");
+    connected = connected && host.reachable != 0;
+  }
+  for_each_link([&](knet_node_id_t peer, std::uint8_t link) {
+    const knet_link_status status = link_status(peer, link);
     connected = connected && status.connected != 0;
     searched = searched && (status.proto_overhead != 0 || settings_.interface_mtu != 0);
     smallest_mtu = std::min(smallest_mtu, status.mtu);
-  }
+  });
   if (!connected) {
     connected_after_.reset();
     return std::nullopt;
@@ -254,7 +285,7 @@ std::optional<LinkTimes> KnetNode::links_ready() {
   // The handle starts again from the smallest MTU whenever a link comes up, and reaches the
   // smallest MTU of its links when all of them have been searched.
   unsigned data_mtu = 0;
-  check(knet_handle_pmtud_get(handle_, &data_mtu), "knet_handle_pmtud_get");
+  check(knet_handle_pmtud_get(handle_->get(), &data_mtu), "knet_handle_pmtud_get");
   if (!searched || data_mtu != smallest_mtu) {
     return std::nullopt;
   }
@@ -267,54 +298,60 @@ void KnetNode::clear_events() {
   }
 }
 
-knet_link_status KnetNode::link_status(std::uint8_t link) {
+knet_link_status KnetNode::link_status(knet_node_id_t peer, std::uint8_t link) {
   knet_link_status status{};
-  check(knet_link_get_status(handle_, settings_.peer_id, link, &status, sizeof status),
+  check(knet_link_get_status(handle_->get(), peer, link, &status, sizeof status),
         "knet_link_get_status");
   return status;
 }
 
 std::uint64_t KnetNode::link_up_count() {
   std::uint64_t count = 0;
-  for (std::uint8_t link = 0; link < link_count(); ++link) {
-    count += link_status(link).stats.up_count;
-  }
+  for_each_link([&](knet_node_id_t peer, std::uint8_t link) {
+    count += link_status(peer, link).stats.up_count;
+  });
   return count;
 }
 
 void KnetNode::forget_stats() {
-  check(knet_handle_clear_stats(handle_, KNET_CLEARSTATS_HANDLE_ONLY), "knet_handle_clear_stats");
+  check(knet_handle_clear_stats(handle_->get(), KNET_CLEARSTATS_HANDLE_ONLY),
+        "knet_handle_clear_stats");
 }
 
 knet_handle_stats KnetNode::stats() {
   knet_handle_stats stats{};
-  check(knet_handle_get_stats(handle_, &stats, sizeof stats), "knet_handle_get_stats");
+  check(knet_handle_get_stats(handle_->get(), &stats, sizeof stats), "knet_handle_get_stats");
   return stats;
 }
 
 std::string KnetNode::describe_links() {
   std::string text;
-  for (std::uint8_t link = 0; link < link_count(); ++link) {
-    const knet_link_status status = link_status(link);
-    text += fmt::format("{}link {} ({} to {}) {}, MTU {}", text.empty() ? "" : "; ", link,
-                        settings_.links[link].local, settings_.links[link].remote,
-                        status.connected != 0 ? "up" : "down", status.mtu);
-  }
+  for_each_link([&](knet_node_id_t peer, std::uint8_t link) {
+    const knet_link_status status = link_status(peer, link);
+    if (settings_.peers == 1 || status.connected == 0) {
+      text += fmt::format("{}link {} ({} to {} of node {}) {}, MTU {}", text.empty() ? "" : "; ",
+                          link, settings_.links[link].local, settings_.links[link].remote, peer,
+                          status.connected != 0 ? "up" : "down", status.mtu);
+    }
+  });
   return text;
 }
 
+void KnetNode::drive(Duration limit) {
+  if (handle_->run_once(limit)) {
+    throw failed("knet_ext_run_once");
+  }
+}
+
 void KnetNode::close() {
-  if (handle_ == nullptr) {
+  if (!handle_) {
     return;
   }
-  for (std::uint8_t link = 0; link < link_count(); ++link) {
-    check(knet_link_set_enable(handle_, settings_.peer_id, link, 0), "knet_link_set_enable");
-    check(knet_link_clear_config(handle_, settings_.peer_id, link), "knet_link_clear_config");
+  const std::error_code error = handle_->close();
+  handle_.reset();
+  if (error) {
+    throw Failure("knet_handle_free failed: " + error.message());
   }
-  check(knet_host_remove(handle_, settings_.peer_id), "knet_host_remove");
-  const int result = knet_handle_free(handle_);
-  handle_ = nullptr;
-  check(result, "knet_handle_free");
 }
 
 Failure KnetNode::failed(const std::string& call) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// One knet node with one peer, by the public API and nothing else: it creates and configures the
+// One knet node with its peers, by the public API and nothing else: it creates and configures the
 // handle, tells when all links are up and their MTU is found, and takes everything down again. It
-// measures how long these steps take. Moving messages through the data descriptor is traffic.cc's
-// work.
+// measures how long these steps take. Moving messages is the work of carriers and of traffic.cc.
 #pragma once
 
 #include <atomic>
@@ -12,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "api/libknet.h"
+#include "api/knet.hpp"
 #include "tools/bench/common.h"
 #include "tools/bench/control.h"
 
@@ -25,13 +24,18 @@ struct LinkAddresses {
 
 struct NodeSettings {
   knet_node_id_t id = 0;
-  knet_node_id_t peer_id = 0;
-  std::string port;
+  knet_node_id_t peer_id = 0;  // of the first
+  unsigned peers = 1;          // one id, and one port, after the other
+  std::uint16_t port = 0;
+  std::uint16_t peer_port = 0;    // of the first
+  bool driven = false;            // by the application's thread, and without data descriptors
+  unsigned data_descriptors = 1;  // channels from 0 on
   std::vector<LinkAddresses> links;
   std::uint8_t policy = 0;
   std::chrono::milliseconds ping_interval{};
   std::chrono::milliseconds ping_timeout{};
   std::uint8_t pong_count = 0;
+  Duration busy_poll{};        // 0: off, as on a library that has none
   unsigned interface_mtu = 0;  // 0: let the library find out
   std::string crypto;          // MODEL,CIPHER,HASH; empty for none
   std::string compress;        // MODEL; empty for none
@@ -68,7 +72,14 @@ class KnetNode {
   [[nodiscard]] int event_descriptor() const { return events_.get(); }
   void clear_events();
 
-  [[nodiscard]] int data_descriptor() const { return data_descriptor_; }
+  [[nodiscard]] int data_descriptor(std::size_t channel) const {
+    return data_descriptors_.at(channel);
+  }
+  [[nodiscard]] std::size_t data_descriptors() const { return data_descriptors_.size(); }
+  [[nodiscard]] const knet::Handle& handle() const { return *handle_; }
+  [[nodiscard]] bool driven() const { return settings_.driven; }
+  // Lets a driven node do what there is to do, waiting for it for so long at most.
+  void drive(Duration limit);
   [[nodiscard]] bool privileged() const { return privileged_; }
   // Messages that the library dropped because the application's descriptor was full.
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
@@ -87,11 +98,18 @@ class KnetNode {
  private:
   void create();
   void configure_handle();
-  void configure_link(std::uint8_t link);
-  [[nodiscard]] std::uint8_t link_count() const {
-    return static_cast<std::uint8_t>(settings_.links.size());
+  void add_peer(knet_node_id_t peer);
+  void configure_link(knet_node_id_t peer, std::uint8_t link);
+  // Calls function(host, link) for every link.
+  template <typename Function>
+  void for_each_link(const Function& function) {
+    for (unsigned peer = 0; peer < settings_.peers; ++peer) {
+      for (std::uint8_t link = 0; link < settings_.links.size(); ++link) {
+        function(static_cast<knet_node_id_t>(settings_.peer_id + peer), link);
+      }
+    }
   }
-  knet_link_status link_status(std::uint8_t link);
+  knet_link_status link_status(knet_node_id_t peer, std::uint8_t link);
   [[nodiscard]] Failure failed(const std::string& call);
   void check(int result, const std::string& call);
   void set_crypto();
@@ -108,9 +126,9 @@ class KnetNode {
   Descriptor events_;
   Descriptor log_reader_;
   Descriptor log_writer_;
-  knet_handle_t handle_ = nullptr;
+  std::optional<knet::Handle> handle_;
   bool privileged_ = true;
-  int data_descriptor_ = -1;
+  std::vector<int> data_descriptors_;
   Instant enabled_;
   std::optional<Duration> connected_after_;
   std::atomic<std::uint64_t> refused_ = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Calls of libknet 1.25 that a library under test may lack: encryption and compression. They are
-// looked up at run time, so that one binary runs on both kinds and a missing call is a sentence
-// instead of a failure to start.
+// Calls that a library under test may lack: encryption and compression of libknet 1.25, and all of
+// libknet_ext.h. They are looked up at run time, so that one binary runs on all kinds and a missing
+// call is a sentence instead of a failure to start.
 #pragma once
 
 #include <dlfcn.h>
@@ -27,6 +27,12 @@ Function optional_call(const char* name) {
     throw Failure(fmt::format("this libknet has no {}", name));
   }
   return reinterpret_cast<Function>(address);
+}
+
+// The function of that name behind this program's own, or null.
+template <typename Function>
+Function next_call(const char* name) {
+  return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name));
 }
 
 }  // namespace ringknet::bench

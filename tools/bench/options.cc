@@ -27,8 +27,8 @@ its own, joined by two links; where namespaces may not be made, over loopback ad
 table.
 
 What to measure
-  --rows GROUP[,GROUP]...  only these of: setup, latency, throughput, memory, idle, failover
-                           (also --only)
+  --rows GROUP[,GROUP]...  only these of: setup, latency, throughput, memory, idle, failover, raw,
+                           direct, crypto, mixed, fanout, scale (also --only)
   --sizes BYTES[,BYTES]... message sizes of the throughput rows (default 100,1K,8K,64K)
   --duration SECONDS       of each throughput and round-trip row (default 1.5)
   --runs N                 how often everything is measured (default 1; 3 with --against)
@@ -280,8 +280,9 @@ void check_together(Options& options) {
 }  // namespace
 
 const std::vector<std::string>& row_groups() {
-  static const std::vector<std::string> groups = {"setup",  "latency", "throughput",
-                                                  "memory", "idle",    "failover"};
+  static const std::vector<std::string> groups = {"setup",  "latency",  "throughput", "memory",
+                                                  "idle",   "failover", "raw",        "direct",
+                                                  "crypto", "mixed",    "fanout",     "scale"};
   return groups;
 }
 

@@ -206,6 +206,17 @@ Section& Report::section(const std::string& id, const std::string& title) {
   return sections_.emplace_back(Section{id, title, {}, {}, {}});
 }
 
+const Metric* Report::find(const std::string& id) const {
+  for (const Section& section : sections_) {
+    for (const Metric& metric : section.metrics) {
+      if (metric.id == id) {
+        return &metric;
+      }
+    }
+  }
+  return nullptr;
+}
+
 void Report::describe(const std::string& name, const std::string& text) {
   description_.emplace_back(name, text);
 }

@@ -54,6 +54,8 @@ struct Section {
 class Report {
  public:
   Section& section(const std::string& id, const std::string& title);
+  // The row with this full id ("section.row"), or null.
+  [[nodiscard]] const Metric* find(const std::string& id) const;
 
   // What stands above the table: name and text, in this order.
   void describe(const std::string& name, const std::string& text);

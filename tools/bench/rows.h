@@ -33,7 +33,17 @@ struct RowGroup {
   std::string impossible;
 };
 
+// Rows that are measured in the same session, one after the other.
+struct Stage {
+  Setup setup;
+  std::vector<RowGroup> rows;
+  bool theirs = true;  // whether there is anything to compare with in the other library
+};
+
 // What the options ask for, in the order in which it is to be measured.
-std::vector<RowGroup> wanted_rows(const Options& options, Network network);
+std::vector<Stage> wanted_stages(const Options& options, Network network);
+
+// Figures of a run that follow from others of the same run, which have been measured.
+void add_shares(Report& report, unsigned run);
 
 }  // namespace ringknet::bench

@@ -23,6 +23,8 @@ using std::chrono::seconds;
 constexpr Duration kPatience = seconds(15);
 constexpr Duration kLinkPatience = seconds(30);
 constexpr std::int64_t kHandlesToTime = 3;
+constexpr std::int64_t kTrialSize = 100;
+constexpr Duration kTrialTime = milliseconds(20);
 constexpr Duration kLinkLookInterval = milliseconds(50);
 
 std::string device_name(std::size_t link) {
@@ -30,7 +32,7 @@ std::string device_name(std::size_t link) {
 }
 
 // The same UDP port has to be free on all loopback addresses of both nodes.
-std::string free_port(const std::array<std::vector<std::string>, kNodes>& addresses) {
+std::uint16_t free_port(const std::array<std::vector<std::string>, kNodes>& addresses) {
   const auto bind_port = [](const Descriptor& socket, const std::string& address,
                             std::uint16_t port) {
     sockaddr_in name{};
@@ -56,7 +58,7 @@ std::string free_port(const std::array<std::vector<std::string>, kNodes>& addres
       }
     }
     if (all) {
-      return fmt::to_string(port);
+      return port;
     }
   }
   throw Failure("no UDP port is free on the loopback addresses");
@@ -64,9 +66,10 @@ std::string free_port(const std::array<std::vector<std::string>, kNodes>& addres
 
 }  // namespace
 
-Session::Session(const Options& options, Network network, const Side& side, Progress& progress)
-    : options_(options), network_(network), side_(side), progress_(progress) {
-  if (options_.wants("setup")) {
+Session::Session(const Options& options, Network network, const Side& side, const Setup& setup,
+                 Progress& progress)
+    : options_(options), network_(network), side_(side), setup_(setup), progress_(progress) {
+  if (setup_.time_handles) {
     time_handles();
   }
   progress_.step("starting two nodes");
@@ -74,6 +77,10 @@ Session::Session(const Options& options, Network network, const Side& side, Prog
   choose_addresses();
   if (network_ == Network::kNamespaces) {
     build_network();
+  }
+  if (setup_.path == Path::kRaw) {
+    open_raw();
+    return;
   }
   open_nodes();
   bring_up();
@@ -85,7 +92,7 @@ bool Session::local(std::size_t node) const {
 
 void Session::start_workers() {
   const WorkerStart start{network_ == Network::kNamespaces, side_.library_folder,
-                          !side_.crypto.empty() || !options_.compress.empty()};
+                          !setup_.crypto[side_.index].empty() || !options_.compress.empty()};
   for (std::size_t node = 0; node < kNodes; ++node) {
     const std::string name = fmt::format("node {}", node + 1);
     workers_[node] =
@@ -111,14 +118,14 @@ void Session::identify_library(std::size_t node) {
 }
 
 void Session::choose_addresses() {
-  port_ = options_.port;
+  port_ = static_cast<std::uint16_t>(std::stoul(options_.port));
   if (network_ == Network::kMachines) {
     addresses_ = {options_.node, options_.peer};
     return;
   }
   const char* pattern = network_ == Network::kNamespaces ? "10.77.{}.{}" : "127.77.{}.{}";
   for (std::size_t node = 0; node < kNodes; ++node) {
-    for (unsigned link = 0; link < options_.links; ++link) {
+    for (unsigned link = 0; link < setup_.links; ++link) {
       addresses_[node].push_back(fmt::format(fmt::runtime(pattern), link + 1, node + 1));
     }
   }
@@ -128,7 +135,7 @@ void Session::choose_addresses() {
 }
 
 void Session::build_network() {
-  for (unsigned link = 0; link < options_.links; ++link) {
+  for (unsigned link = 0; link < setup_.links; ++link) {
     const std::string device = device_name(link);
     ask(kSender,
         Message("veth")
@@ -155,27 +162,64 @@ void Session::time_handles() {
 }
 
 void Session::open_nodes() {
+  open_node(kSender, 0);
+  for (unsigned number = 0; number < setup_.receivers; ++number) {
+    open_node(kReceiver, number);
+  }
+}
+
+// The first node is host 1 at the first port; those of the second process follow.
+void Session::open_node(std::size_t node, unsigned number) {
+  NodeSettings settings;
+  const auto first = static_cast<std::uint16_t>(setup_.receivers == 1 ? port_ : port_ + 1);
+  const bool sends = node == kSender;
+  settings.id = static_cast<knet_node_id_t>(sends ? 1 : 2 + number);
+  settings.peer_id = static_cast<knet_node_id_t>(sends ? 2 : 1);
+  settings.peers = sends ? setup_.receivers : 1;
+  settings.port = static_cast<std::uint16_t>(sends ? port_ : first + number);
+  settings.peer_port = sends ? first : port_;
+  const bool direct = setup_.path == Path::kDirect && side_.index == 0;
+  settings.driven = direct || (setup_.receivers_driven && !sends);
+  settings.data_descriptors = setup_.channels;
+  settings.busy_poll = side_.index == 0 ? setup_.busy_poll : Duration::zero();
+  for (unsigned link = 0; link < setup_.links; ++link) {
+    settings.links.push_back({addresses_[node][link], addresses_[1 - node][link]});
+  }
+  settings.policy = options_.policy_number();
+  settings.ping_interval = setup_.ping_interval;
+  settings.ping_timeout = setup_.ping_timeout;
+  settings.pong_count = options_.pong_count;
+  // Devices of our own have the MTU that was asked for, and the library is to find it; elsewhere
+  // it is told.
+  const bool told =
+      network_ == Network::kLoopback || (network_ == Network::kMachines && options_.mtu_given);
+  settings.interface_mtu = told ? options_.mtu : 0;
+  settings.crypto = setup_.crypto[side_.index];
+  settings.compress = options_.compress;
+  const Message opened = ask(node, settings.to_message(), "opened", kPatience);
+  privileged_ = privileged_ && opened.number("privileged") != 0;
+}
+
+void Session::open_raw() {
   for (std::size_t node = 0; node < kNodes; ++node) {
-    NodeSettings settings;
-    settings.id = static_cast<knet_node_id_t>(node + 1);
-    settings.peer_id = static_cast<knet_node_id_t>(kNodes - node);
-    settings.port = port_;
-    for (unsigned link = 0; link < options_.links; ++link) {
-      settings.links.push_back({addresses_[node][link], addresses_[1 - node][link]});
-    }
-    settings.policy = options_.policy_number();
-    settings.ping_interval = options_.ping_interval;
-    settings.ping_timeout = options_.ping_timeout;
-    settings.pong_count = options_.pong_count;
-    // Devices of our own have the MTU that was asked for, and the library is to find it; elsewhere
-    // it is told.
-    const bool told =
-        network_ == Network::kLoopback || (network_ == Network::kMachines && options_.mtu_given);
-    settings.interface_mtu = told ? options_.mtu : 0;
-    settings.crypto = side_.crypto;
-    settings.compress = options_.compress;
-    const Message opened = ask(node, settings.to_message(), "opened", kPatience);
-    privileged_ = privileged_ && opened.number("privileged") != 0;
+    ask(node,
+        Message("open_raw")
+            .set("local", addresses_[node][0])
+            .set("remote", addresses_[1 - node][0])
+            .set("port", std::int64_t{port_}),
+        "opened", kPatience);
+  }
+  // New devices drop what is sent before the kernel has noticed that their cable is in.
+  const Message trial = Message()
+                            .set("row", next_row())
+                            .set("size", kTrialSize)
+                            .set("spin", std::int64_t{0})
+                            .set("duration", kTrialTime);
+  const Instant deadline = Clock::now() + kPatience;
+  for (std::int64_t lost = 1; lost != 0 && Clock::now() < deadline;) {
+    ask(kReceiver, trial.renamed("echo"), "ready", kPatience);
+    lost = ask(kSender, trial.renamed("ping"), "pinged", kPatience).number("lost");
+    ask(kReceiver, Message("stop"), "echoed", kPatience);
   }
 }
 

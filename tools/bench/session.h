@@ -14,6 +14,7 @@
 #include "tools/bench/knet_node.h"
 #include "tools/bench/options.h"
 #include "tools/bench/progress.h"
+#include "tools/bench/report.h"
 #include "tools/bench/worker_process.h"
 
 namespace ringknet::bench {
@@ -29,7 +30,27 @@ struct Side {
   std::size_t index;  // 0 ours, 1 theirs
   std::string name;
   std::string library_folder;  // empty: the one that this program finds
-  std::string crypto;
+};
+
+// How the applications hand messages over.
+enum class Path {
+  kDatafd,
+  kDirect,  // libknet_ext.h, on a library that has it; on others through data descriptors
+  kRaw,     // no library: UDP sockets
+};
+
+// What the nodes of a session are like.
+struct Setup {
+  Path path = Path::kDatafd;
+  unsigned links = 2;
+  std::chrono::milliseconds ping_interval{};
+  std::chrono::milliseconds ping_timeout{};
+  std::array<std::string, kSides> crypto;  // by side; empty for none
+  unsigned channels = 1;
+  unsigned receivers = 1;         // nodes that the second process has, one host each to the first
+  bool receivers_driven = false;  // by one thread for all of them
+  Duration busy_poll{};           // of ours
+  bool time_handles = false;
 };
 
 // The node that sends, and the node that receives.
@@ -39,7 +60,8 @@ constexpr std::size_t kNodes = 2;
 
 class Session {
  public:
-  Session(const Options& options, Network network, const Side& side, Progress& progress);
+  Session(const Options& options, Network network, const Side& side, const Setup& setup,
+          Progress& progress);
 
   // Sends a message and waits for the answer with the given verb.
   Message ask(std::size_t node, const Message& message, const std::string& answer,
@@ -66,6 +88,7 @@ class Session {
   std::int64_t next_row() { return ++row_; }
 
   [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] const Setup& setup() const { return setup_; }
   [[nodiscard]] Network network() const { return network_; }
   [[nodiscard]] Progress& progress() { return progress_; }
   [[nodiscard]] const std::string& library(std::size_t node) const { return libraries_[node]; }
@@ -85,6 +108,8 @@ class Session {
   // nodes.
   void time_handles();
   void open_nodes();
+  void open_node(std::size_t node, unsigned number);
+  void open_raw();
   void bring_up();
   std::optional<Message> poll_workers(std::size_t node, const std::string& verb);
   [[nodiscard]] bool local(std::size_t node) const;
@@ -92,11 +117,12 @@ class Session {
   Options options_;
   Network network_;
   Side side_;
+  Setup setup_;
   Progress& progress_;
   std::array<std::unique_ptr<WorkerProcess>, kNodes> workers_;
   std::array<std::string, kNodes> libraries_;
   std::array<std::vector<std::string>, kNodes> addresses_;
-  std::string port_;
+  std::uint16_t port_ = 0;
   bool privileged_ = true;
   LinkTimes link_times_{};
   double resident_at_start_ = 0;

@@ -11,14 +11,17 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <atomic>
+#include <future>
 #include <map>
-#include <optional>
+#include <memory>
 #include <vector>
 
+#include "tools/bench/carrier.h"
 #include "tools/bench/control.h"
 #include "tools/bench/knet_node.h"
 #include "tools/bench/netns.h"
+#include "tools/bench/payload.h"
 #include "tools/bench/process_info.h"
 #include "tools/bench/stats.h"
 #include "tools/bench/traffic.h"
@@ -30,6 +33,8 @@ namespace {
 // at this often too.
 constexpr Duration kLinkLookInterval = std::chrono::milliseconds(5);
 constexpr unsigned kPrefixLength = 24;
+// How long nobody need look at the control channel.
+constexpr Duration kControlInterval = std::chrono::milliseconds(5);
 
 class Worker {
  public:
@@ -38,7 +43,7 @@ class Worker {
 
   int run() {
     while (true) {
-      const auto message = control_.receive_until(Clock::now() + std::chrono::hours(1));
+      const auto message = await_message();
       if (control_.closed()) {
         return 0;
       }
@@ -51,6 +56,32 @@ class Worker {
  private:
   using Verb = Message (Worker::*)(const Message&);
 
+  // Nodes without a thread live on this one, also while nothing is being measured.
+  std::optional<Message> await_message() {
+    if (nodes_.empty() || !nodes_[0]->driven()) {
+      return control_.receive_until(Clock::now() + std::chrono::hours(1));
+    }
+    drive();
+    return control_.receive();
+  }
+
+  void drive() {
+    if (nodes_.size() == 1) {
+      nodes_[0]->drive(kControlInterval);
+      return;
+    }
+    std::vector<pollfd> waiting = {{control_.descriptor(), POLLIN, 0}};
+    for (const auto& node : nodes_) {
+      waiting.push_back({*node->handle().descriptor(), POLLIN, 0});
+    }
+    ::poll(waiting.data(), waiting.size(), -1);
+    for (std::size_t at = 0; at < nodes_.size(); ++at) {
+      if (waiting[at + 1].revents != 0) {
+        nodes_[at]->drive(Duration::zero());
+      }
+    }
+  }
+
   void answer(const Message& message) {
     static const std::map<std::string, Verb> verbs = {
         {"hello", &Worker::hello},
@@ -58,6 +89,7 @@ class Worker {
         {"address", &Worker::address},
         {"time_handles", &Worker::time_handles},
         {"open", &Worker::open},
+        {"open_raw", &Worker::open_raw},
         {"up", &Worker::up},
         {"cpu", &Worker::cpu},
         {"memory", &Worker::memory},
@@ -66,6 +98,9 @@ class Worker {
         {"receive", &Worker::receive},
         {"ping", &Worker::ping},
         {"echo", &Worker::echo},
+        {"send_and_ping", &Worker::send_and_ping},
+        {"receive_and_echo", &Worker::receive_and_echo},
+        {"drain", &Worker::drain},
         {"flow", &Worker::flow},
         {"watch", &Worker::watch},
         {"close", &Worker::close},
@@ -118,35 +153,70 @@ class Worker {
   }
 
   Message open(const Message& message) {
-    resident_before_ = resident_memory();
-    node_.emplace(NodeSettings::from_message(message));
-    return Message("opened").set("privileged", std::int64_t{node_->privileged()});
+    if (nodes_.empty()) {
+      resident_before_ = resident_memory();
+    }
+    const NodeSettings settings = NodeSettings::from_message(message);
+    KnetNode& node = *nodes_.emplace_back(std::make_unique<KnetNode>(settings));
+    if (node.driven()) {
+      carriers_.push_back(make_direct_carrier(&control_, node.handle()));
+    }
+    for (std::size_t channel = 0; channel < node.data_descriptors(); ++channel) {
+      // Only one application of a process talks to the controller.
+      ControlChannel* control = carriers_.empty() ? &control_ : nullptr;
+      carriers_.push_back(make_datafd_carrier(control, node.data_descriptor(channel)));
+    }
+    return Message("opened").set("privileged", std::int64_t{node.privileged()});
+  }
+
+  Message open_raw(const Message& message) {
+    carriers_.push_back(make_raw_carrier(&control_, message.text("local"), message.text("remote"),
+                                         message.text("port")));
+    return Message("opened").set("privileged", std::int64_t{1});
   }
 
   Message up(const Message& message) {
     const Instant deadline = Clock::now() + message.duration("patience");
-    node().enable_links();
+    for (const auto& node : nodes_) {
+      node->enable_links();
+    }
+    LinkTimes times{};
+    for (const auto& node : nodes_) {
+      const LinkTimes of_node = ready_times(*node, deadline);
+      times = {std::max(times.connected, of_node.connected),
+               std::max(times.mtu_found, of_node.mtu_found), of_node.data_mtu};
+    }
+    return Message("up")
+        .set("connected", times.connected)
+        .set("mtu_found", times.mtu_found)
+        .set("data_mtu", std::int64_t{times.data_mtu});
+  }
+
+  LinkTimes ready_times(KnetNode& node, Instant deadline) {
     while (true) {
-      node().clear_events();
-      if (const auto times = node().links_ready()) {
-        return Message("up")
-            .set("connected", times->connected)
-            .set("mtu_found", times->mtu_found)
-            .set("data_mtu", std::int64_t{times->data_mtu});
+      node.clear_events();
+      if (const auto times = node.links_ready()) {
+        return *times;
       }
       if (Clock::now() >= deadline) {
-        throw Failure(
-            fmt::format("the links did not all come up with their MTU found within {:.0f} s: {}",
-                        seconds_of(message.duration("patience")), node().describe_links()));
+        throw Failure(fmt::format("the links did not all come up with their MTU found in time: {}",
+                                  node.describe_links()));
       }
-      wait_for_events();
+      wait_for_events(node);
     }
   }
 
-  void wait_for_events() {
-    std::array<pollfd, 2> waiting = {pollfd{node().event_descriptor(), POLLIN, 0},
+  void wait_for_events(const KnetNode& node) {
+    if (node.driven()) {
+      const Instant end = Clock::now() + kLinkLookInterval;
+      do {
+        drive();
+      } while (nodes_.size() > 1 && Clock::now() < end);
+    }
+    std::array<pollfd, 2> waiting = {pollfd{node.event_descriptor(), POLLIN, 0},
                                      pollfd{control_.descriptor(), 0, 0}};
-    ::poll(waiting.data(), waiting.size(), poll_timeout(Clock::now() + kLinkLookInterval));
+    ::poll(waiting.data(), waiting.size(),
+           node.driven() ? 0 : poll_timeout(Clock::now() + kLinkLookInterval));
     if (waiting[1].revents != 0) {
       throw Failure("the controller is gone");
     }
@@ -162,39 +232,117 @@ class Worker {
   }
 
   Message links(const Message& /*message*/) {
+    bool ready = true;
+    std::uint64_t ups = 0;
+    for (const auto& node : nodes_) {
+      ready = ready && node->links_ready().has_value();
+      ups += node->link_up_count();
+    }
     return Message("links")
-        .set("ready", std::int64_t{node().links_ready().has_value()})
-        .set("ups", static_cast<std::int64_t>(node().link_up_count()));
+        .set("ready", std::int64_t{ready})
+        .set("ups", static_cast<std::int64_t>(ups));
   }
 
+  // What the library says about its work is not there without one.
   Message send(const Message& message) {
-    node().forget_stats();
-    Message result = send_stream(endpoint(), message);
-    const knet_handle_stats stats = node().stats();
-    return result.set("crypt", nanoseconds(stats.tx_crypt_time_ave))
-        .set("compress", nanoseconds(stats.tx_compress_time_ave))
-        .set("original", static_cast<std::int64_t>(stats.tx_compressed_original_bytes))
-        .set("compressed", static_cast<std::int64_t>(stats.tx_compressed_size_bytes));
+    const StatsSince stats(*this);
+    Message result = send_stream(endpoint(message), message);
+    const knet_handle_stats sums = stats.get();
+    return result.set("crypt", nanoseconds(sums.tx_crypt_time_ave))
+        .set("compress", nanoseconds(sums.tx_compress_time_ave))
+        .set("original", static_cast<std::int64_t>(sums.tx_compressed_original_bytes))
+        .set("compressed", static_cast<std::int64_t>(sums.tx_compressed_size_bytes));
   }
   Message receive(const Message& message) {
-    const std::uint64_t refused_before = node().refused();
-    node().forget_stats();
-    Message result = receive_stream(endpoint(), message);
-    const knet_handle_stats stats = node().stats();
-    return result.set("refused", static_cast<std::int64_t>(node().refused() - refused_before))
-        .set("crypt", nanoseconds(stats.rx_crypt_time_ave))
-        .set("compress", nanoseconds(stats.rx_compress_time_ave));
+    const std::uint64_t refused_before = refused();
+    const StatsSince stats(*this);
+    Message result = receive_stream(endpoint(message), message);
+    const knet_handle_stats sums = stats.get();
+    return result.set("refused", static_cast<std::int64_t>(refused() - refused_before))
+        .set("crypt", nanoseconds(sums.rx_crypt_time_ave))
+        .set("compress", nanoseconds(sums.rx_compress_time_ave));
   }
+
+  // The statistics of the first node from here on; zeros where there is none.
+  class StatsSince {
+   public:
+    explicit StatsSince(Worker& worker) : worker_(worker) {
+      if (!worker_.nodes_.empty()) {
+        worker_.nodes_[0]->forget_stats();
+      }
+    }
+    [[nodiscard]] knet_handle_stats get() const {
+      return worker_.nodes_.empty() ? knet_handle_stats{} : worker_.nodes_[0]->stats();
+    }
+
+   private:
+    Worker& worker_;
+  };
+  [[nodiscard]] std::uint64_t refused() const { return nodes_.empty() ? 0 : nodes_[0]->refused(); }
   static Duration nanoseconds(std::uint64_t count) {
     return Duration(static_cast<std::int64_t>(count));
   }
-  Message ping(const Message& message) { return bench::ping(endpoint(), message); }
-  Message echo(const Message& message) { return bench::echo(endpoint(), message); }
+  Message ping(const Message& message) { return bench::ping(endpoint(message).carrier, message); }
+  Message echo(const Message& message) { return bench::echo(endpoint(message), message); }
+
+  // Channel 0 carries the stream that the message describes, channel 1 pings, from a thread of
+  // their own as two parts of an application would.
+  Message send_and_ping(const Message& message) {
+    // The pings end before the stream, and with it the echo, does.
+    const Message pings = Message(message)
+                              .set("size", message.number("ping_size"))
+                              .set("duration", message.duration("duration") * 9 / 10);
+    Carrier& carrier = *carriers_.at(1);
+    auto pinged = std::async(std::launch::async, [&] { return bench::ping(carrier, pings); });
+    const Message sent = send_stream(endpoint(message), message);
+    return pinged.get().renamed("sent_and_pinged").set("messages", sent.number("messages"));
+  }
+  Message receive_and_echo(const Message& message) {
+    std::atomic<bool> ended = false;
+    Carrier& carrier = *carriers_.at(1);
+    const auto size = static_cast<std::size_t>(message.number("ping_size"));
+    auto echoing = std::async(std::launch::async, [&] { echo_until(carrier, size, ended); });
+    Message received = receive_stream(endpoint(message), message);
+    ended = true;
+    echoing.get();
+    return received;
+  }
+
+  // Takes what comes for any of the nodes, until told to stop.
+  Message drain(const Message& message) {
+    std::int64_t messages = 0;
+    const auto row = static_cast<std::uint32_t>(message.number("row"));
+    const auto count = [&](std::span<const std::byte> bytes) {
+      PayloadHeader header;
+      const bool intact = check_payload(bytes, row, header) == Verdict::kIntact;
+      messages += intact && header.kind == PayloadKind::kData ? 1 : 0;
+    };
+    std::vector<pollfd> waiting = {{control_.descriptor(), POLLIN, 0}};
+    for (std::size_t at = 0; at < carriers_.size(); ++at) {
+      carriers_[at]->listen(message_size(message), count);
+      waiting.push_back({nodes_[at]->data_descriptor(0), POLLIN, 0});
+    }
+    control_.send(Message("ready"));
+    while (waiting[0].revents == 0) {
+      ::poll(waiting.data(), waiting.size(), -1);
+      for (std::size_t at = 0; at < carriers_.size(); ++at) {
+        while (waiting[at + 1].revents != 0 && carriers_[at]->receive()) {
+        }
+      }
+    }
+    control_.receive();
+    for (const auto& carrier : carriers_) {
+      carrier->listen(message_size(message), [](std::span<const std::byte>) {});
+    }
+    return Message("drained").set("messages", messages);
+  }
+
   Message flow(const Message& message) {
-    return send_flow(endpoint(), message, [this](const Message& control) { cut(control); });
+    return send_flow(endpoint(message), message, [this](const Message& control) { cut(control); });
   }
   Message watch(const Message& message) {
-    return receive_flow(endpoint(), message, [this](const Message& control) { cut(control); });
+    return receive_flow(endpoint(message), message,
+                        [this](const Message& control) { cut(control); });
   }
 
   void cut(const Message& message) {
@@ -205,22 +353,24 @@ class Worker {
   }
 
   Message close(const Message& /*message*/) {
-    node().close();
-    node_.reset();
+    carriers_.clear();
+    for (const auto& node : nodes_) {
+      node->close();
+    }
+    nodes_.clear();
     return Message("closed");
   }
 
   // A stop that crossed the end of what it was to stop.
   Message already_stopped(const Message& /*message*/) { return {}; }
 
-  KnetNode& node() {
-    if (!node_) {
+  Endpoint endpoint(const Message& command) {
+    if (carriers_.empty()) {
       throw Failure("there is no node");
     }
-    return *node_;
+    carriers_[0]->set_spinning(command.number("spin") != 0);
+    return {control_, *carriers_[0]};
   }
-
-  Endpoint endpoint() { return {control_, node().data_descriptor()}; }
 
   void require_own_namespace() const {
     if (!own_namespace_) {
@@ -230,7 +380,8 @@ class Worker {
 
   ControlChannel control_;
   bool own_namespace_;
-  std::optional<KnetNode> node_;
+  std::vector<std::unique_ptr<KnetNode>> nodes_;
+  std::vector<std::unique_ptr<Carrier>> carriers_;  // of the channels of the nodes, in this order
   std::int64_t resident_before_ = 0;
 };
 
