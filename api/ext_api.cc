@@ -114,6 +114,17 @@ int knet_ext_get_fd(knet_handle_t knet_h) {
   return descriptor;
 }
 
+int knet_ext_set_offload(knet_handle_t knet_h, int on) {
+  const auto handle = registry().pin(knet_h);
+  if (!handle || (on != 0 && on != 1)) {
+    return finish(EINVAL);
+  }
+  return handle->command([&](Engine& engine) {
+    engine.set_offload(on == 1);
+    return 0;
+  });
+}
+
 int knet_ext_set_busy_poll(knet_handle_t knet_h, int64_t most) {
   constexpr int64_t kMost = 1'000'000'000;
   const auto handle = registry().pin(knet_h);

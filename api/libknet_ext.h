@@ -108,6 +108,17 @@ int knet_ext_send(knet_handle_t knet_h, int8_t channel, const void* message, siz
 int knet_ext_set_busy_poll(knet_handle_t knet_h, int64_t nanoseconds);
 
 /*
+ * Segmentation and receive offload (UDP_SEGMENT, UDP_GRO), of all links of the handle: the kernel
+ * splits runs of packets as late as possible, in the device if it can, and joins what comes in.
+ * That is most of the throughput. On (1) in a new handle, and a socket on whose path splitting
+ * fails goes on without it by itself; 0 is for devices that damage what they split. Setting 1 tries
+ * it again everywhere.
+ *
+ *   EINVAL  neither 0 nor 1
+ */
+int knet_ext_set_offload(knet_handle_t knet_h, int on);
+
+/*
  * A handle without a thread
  */
 

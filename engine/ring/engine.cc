@@ -238,6 +238,9 @@ Fabric& Engine::fabric() {
 void Engine::set_dscp(std::uint8_t dscp) {
   impl_->set_dscp(dscp);
 }
+void Engine::set_offload(bool on) {
+  impl_->set_offload(on);
+}
 void Engine::set_busy_poll(Duration most) {
   impl_->set_busy_poll(most);
 }

@@ -174,6 +174,9 @@ class Engine {
   // in here).
   EngineStatus link_configure(HostId host, LinkId link, LinkConfig config);
   EngineStatus link_clear(HostId host, LinkId link);
+  // Whether the kernel splits and joins datagrams for us, where it can; of all links, also of those
+  // to come.
+  void set_offload(bool on);
   // How long to look for something to do before sleeping, at most; zero: not at all.
   void set_busy_poll(Duration most);
   // The DSCP (0..63) of high-priority links configured from now on; 0 for the default, low delay.

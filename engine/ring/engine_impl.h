@@ -75,6 +75,7 @@ class Engine::Impl final : private UdpReceiver::Owner,
   void datafd_remove(Channel channel);
   Datafd datafd(Channel channel) const;
 
+  void set_offload(bool on);
   void set_dscp(std::uint8_t dscp) { dscp_ = dscp; }
   void set_busy_poll(Duration most) { busy_poll_.set(most); }
   Fabric& fabric() { return fabric_; }
@@ -157,6 +158,7 @@ class Engine::Impl final : private UdpReceiver::Owner,
   const bool privileged_;
   const bool caller_driven_;
   std::uint8_t dscp_ = 0;
+  bool offload_ = true;
   MonotonicStopwatch stopwatch_;
   EngineClient& client_;
   Fabric fabric_;

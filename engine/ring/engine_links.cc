@@ -19,6 +19,8 @@ EngineStatus Engine::Impl::link_configure(HostId host, LinkId link, LinkConfig c
       return {.system = acquired.error};
     config.socket = acquired.socket->id;
     config.receive_buffer = acquired.socket->buffer_granted;
+    if (acquired.created && !offload_)
+      acquired.socket->set_offload(false);
     if (acquired.created && dscp_ != 0 && (config.flags & kLinkFlagHighPriority) != 0)
       acquired.socket->mark(dscp_);
     if (acquired.created && acquired.socket->buffer_granted < kSocketBufferSize) {
@@ -38,6 +40,11 @@ EngineStatus Engine::Impl::link_clear(HostId host, LinkId link) {
   if (config->transport != Transport::kLoopback)
     release_socket(config->socket);
   return {};
+}
+
+void Engine::Impl::set_offload(bool on) {
+  offload_ = on;
+  sockets_.for_each([&](UdpSocket& socket) { socket.set_offload(on); });
 }
 
 // The last link of a socket closes it; the address is free when the call returns.

@@ -59,6 +59,7 @@ UdpSocket::Opened UdpSocket::open(const Address& local, std::uint64_t flags, boo
   opened.error = enlarge_socket_buffers(descriptor, privileged, opened.socket->buffer_granted);
   if (opened.error == 0)
     opened.error = opened.socket->set_options(flags);
+  opened.socket->set_offload(true);
   if (opened.error == 0 && bind(descriptor, &address.generic, size) < 0)
     opened.error = errno;
   if (opened.error != 0)
@@ -95,9 +96,14 @@ int UdpSocket::set_options(std::uint64_t flags) const {
       return errno;
     }
   }
-  // An improvement where it works: several datagrams of one sender arrive as one.
-  set(descriptor_, IPPROTO_UDP, UDP_GRO, 1);
   return 0;
+}
+
+// An improvement where it works: the kernel splits what is sent, and several datagrams of one
+// sender arrive as one.
+void UdpSocket::set_offload(bool on) {
+  send.segmentation = on;
+  set(descriptor_, IPPROTO_UDP, UDP_GRO, on ? 1 : 0);
 }
 
 void UdpSocket::close() {

@@ -70,6 +70,8 @@ class UdpSocket {
     return count;
   }
 
+  // Whether the kernel splits runs and joins what arrives, where it can.
+  void set_offload(bool on);
   // Lets the kernel split what is too large for the path, or not (the normal state).
   void allow_fragmentation(bool allow);
 

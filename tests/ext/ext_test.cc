@@ -92,8 +92,7 @@ std::string text_of(std::size_t index, std::size_t size) {
   return text;
 }
 
-TEST_CASE("ext: messages of all sizes arrive in order") {
-  Two nodes;
+void check_all_sizes(Two& nodes) {
   Inbox sent(nodes.one);
   Inbox received(nodes.two);
   std::vector<std::string> expected;
@@ -106,6 +105,24 @@ TEST_CASE("ext: messages of all sizes arrive in order") {
   REQUIRE(received.wait(expected.size()));
   CHECK(received.take() == expected);
   CHECK(sent.size() == 0);
+}
+
+TEST_CASE("ext: messages of all sizes arrive in order") {
+  Two nodes;
+  check_all_sizes(nodes);
+}
+
+TEST_CASE("ext: the same with the offload of one side, or of both, switched off") {
+  Two nodes;
+  REQUIRE_OK(knet_ext_set_offload(nodes.one, 0));
+  check_all_sizes(nodes);
+  REQUIRE_OK(knet_ext_set_offload(nodes.two, 0));
+  check_all_sizes(nodes);
+  REQUIRE_OK(knet_ext_set_offload(nodes.one, 1));
+  check_all_sizes(nodes);
+  CHECK_FAILS(EINVAL, knet_ext_set_offload(nodes.one, 2));
+  CHECK_FAILS(EINVAL, knet_ext_set_offload(nodes.one, -1));
+  CHECK_FAILS(EINVAL, knet_ext_set_offload(nullptr, 1));
 }
 
 TEST_CASE("ext: several threads send at once, each in its order") {

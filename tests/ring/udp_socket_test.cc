@@ -54,6 +54,17 @@ TEST_CASE("udp socket: options of an IPv6 socket") {
   CHECK(option(socket, IPPROTO_IPV6, IPV6_RECVERR) == 1);
 }
 
+TEST_CASE("udp socket: offload is on, and can be switched off and on") {
+  UdpSocketTable sockets;
+  const auto acquired = sockets.acquire(loopback_address(1), 0, false);
+  REQUIRE(acquired.socket != nullptr);
+  for (const bool on : {true, false, true}) {
+    acquired.socket->set_offload(on);
+    CHECK(acquired.socket->send.segmentation == on);
+    CHECK(option(*acquired.socket, IPPROTO_UDP, UDP_GRO) == (on ? 1 : 0));
+  }
+}
+
 TEST_CASE("udp socket: one per local address, with the flags of the first") {
   UdpSocketTable sockets;
   const auto first = sockets.acquire(loopback_address(1), 0, false);
