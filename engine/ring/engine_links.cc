@@ -43,6 +43,7 @@ EngineStatus Engine::Impl::link_clear(HostId host, LinkId link) {
 }
 
 void Engine::Impl::set_offload(bool on) {
+  ring_.poll();  // what has been prepared leaves first
   offload_ = on;
   sockets_.for_each([&](UdpSocket& socket) { socket.set_offload(on); });
 }

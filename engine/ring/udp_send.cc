@@ -156,7 +156,9 @@ void UdpSender::send(const Transmit& transmit, Instant now) {
   const auto& state = socket->send;
   if (state.control.size > 0 || (!is_control(slot) && state.data.size > 0)) {
     line_up(slot, *socket, now);
-  } else if (!slot.segmented && transmit.segments() > 1) {
+  } else if (!slot.segmented) {
+    // Parts leave by system calls of their own, and so does what comes before and after them: what
+    // waits for the next submission would be overtaken.
     proceed_or_wait(slot, *socket, 0, now);
   } else {
     prepare(slot);

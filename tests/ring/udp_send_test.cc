@@ -69,6 +69,19 @@ TEST_CASE("udp: where the kernel cannot split a run, it is sent in parts, and so
   CHECK(joined(bench) == second);
   CHECK(bench.offload_failures.size() == 1);
   CHECK(bench.failures.empty());
+
+  // One packet, a run, one packet, handed over at once: none overtakes another.
+  bench.received.clear();
+  auto all = pattern(700, 3);
+  const auto run = pattern(5 * 800, 4);
+  const auto last = pattern(600, 5);
+  bench.send(from, to.local(), all, 700);
+  bench.send(from, to.local(), run, 800);
+  bench.send(from, to.local(), last, 600);
+  REQUIRE(bench.turn_until([&] { return bench.received.size() == 7; }));
+  all.insert(all.end(), run.begin(), run.end());
+  all.insert(all.end(), last.begin(), last.end());
+  CHECK(joined(bench) == all);
 }
 
 TEST_CASE("udp: what is larger than the device takes goes in fragments, probes do not go at all") {
