@@ -382,6 +382,10 @@ class Handle {
   std::error_code set_busy_poll(std::chrono::nanoseconds most) const noexcept {
     return detail::status(knet_ext_set_busy_poll(handle_, most.count()));
   }
+  // Segmentation and receive offload of the kernel, on in a new handle (knet_ext_set_offload).
+  std::error_code set_offload(bool on) const noexcept {
+    return detail::status(knet_ext_set_offload(handle_, on ? 1 : 0));
+  }
 
   // knet_host_add
   [[nodiscard]] Result<Host> add_host(HostId id) const noexcept {

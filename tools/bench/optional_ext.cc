@@ -49,3 +49,8 @@ int knet_ext_set_busy_poll(knet_handle_t knet_h, int64_t nanoseconds) {
   static const auto call = next_call<decltype(&knet_ext_set_busy_poll)>("knet_ext_set_busy_poll");
   return call == nullptr ? (errno = ENOSYS, -1) : call(knet_h, nanoseconds);
 }
+
+int knet_ext_set_offload(knet_handle_t knet_h, int on) {
+  static const auto call = next_call<decltype(&knet_ext_set_offload)>("knet_ext_set_offload");
+  return call == nullptr ? (errno = ENOSYS, -1) : call(knet_h, on);
+}

@@ -1,29 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The rows of the table: how each group of them is measured in a session. A group that cannot be
-// measured throws.
+// The rows of the table, group by group, and the stages in which they are measured.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "tools/bench/report.h"
-#include "tools/bench/session.h"
+#include "tools/bench/measure.h"
 
 namespace ringknet::bench {
-
-// Where the values of one measurement go.
-struct Sink {
-  Section& section;
-  std::size_t side;
-  unsigned run;
-
-  void add(const std::string& name, const std::string& label, const std::string& unit,
-           Better better, double value) const {
-    section.metric(name, label, unit, better).values[side][run] = value;
-  }
-};
 
 struct RowGroup {
   std::string id;

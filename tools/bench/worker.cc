@@ -33,6 +33,7 @@ namespace {
 // at this often too.
 constexpr Duration kLinkLookInterval = std::chrono::milliseconds(5);
 constexpr unsigned kPrefixLength = 24;
+constexpr Duration kDryAfter = std::chrono::milliseconds(100);
 // How long nobody need look at the control channel.
 constexpr Duration kControlInterval = std::chrono::milliseconds(5);
 
@@ -323,13 +324,19 @@ class Worker {
       waiting.push_back({nodes_[at]->data_descriptor(0), POLLIN, 0});
     }
     control_.send(Message("ready"));
-    while (waiting[0].revents == 0) {
-      ::poll(waiting.data(), waiting.size(), -1);
+    // Once told to stop, it goes on until nothing comes any more.
+    bool told = false;
+    int ready = 0;
+    do {
+      waiting[0].fd = told ? -1 : control_.descriptor();
+      ready = ::poll(waiting.data(), waiting.size(),
+                     told ? poll_timeout(Clock::now() + kDryAfter) : -1);
+      told = told || waiting[0].revents != 0;
       for (std::size_t at = 0; at < carriers_.size(); ++at) {
         while (waiting[at + 1].revents != 0 && carriers_[at]->receive()) {
         }
       }
-    }
+    } while (ready != 0);
     control_.receive();
     for (const auto& carrier : carriers_) {
       carrier->listen(message_size(message), [](std::span<const std::byte>) {});
