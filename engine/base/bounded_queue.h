@@ -30,6 +30,7 @@ class BoundedQueue {
     return true;
   }
   T& front() { return at(0); }
+  const T& front() const { return items_[head_]; }
   T& back() { return at(size_ - 1); }
   T& at(std::size_t position) {
     assert(position < size_);

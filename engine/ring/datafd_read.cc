@@ -77,8 +77,11 @@ void DatafdReader::on_read(Datafd& datafd, const Completion& completion) {
     owner_.on_oversized(datafd.channel, size);
     return;
   }
-  messages_.push(
-      {.buffer = completion.buffer(), .channel = datafd.channel, .offset = 0, .size = size});
+  const auto channel = static_cast<std::size_t>(raw(datafd.channel));
+  if (waiting_++ == 0)
+    turn_ = channel;
+  lines_[channel].push(
+      {.buffer = completion.buffer(), .offset = 0, .size = size, .number = arrived_});
   ++arrived_;
 }
 
@@ -118,34 +121,51 @@ void DatafdReader::end(Datafd& datafd, int error, int errno_value) {
   owner_.on_read_end(datafd, error, errno_value);
 }
 
-// Whoever is first may take all buffers, so every channel is first in turn.
+// Whoever is first may take all buffers, so the next time the channels behind him come before him.
 void DatafdReader::rearm() {
+  std::size_t next = first_;
   const auto start = [&](Datafd& datafd) {
     const auto& state = datafd.read;
     if (state.armed != OpKind::kNone || state.ended || (state.starved && !buffers_.recovered()))
       return;
     arm(datafd);
+    if (next == first_)
+      next = raw(datafd.channel) + 1;
   };
-  datafds_.for_each(start, ++first_);
+  datafds_.for_each(start, first_);
+  first_ = next;
 }
 
 DatafdReader::Message DatafdReader::front() {
-  const Waiting& waiting = messages_.front();
+  const Waiting& waiting = lines_[turn_].front();
   const std::size_t size = std::min<std::size_t>(waiting.size, kMessageSizeMax);
-  return {waiting.channel, buffers_.bytes(waiting.buffer).subspan(waiting.offset, size)};
+  return {Channel(turn_), buffers_.bytes(waiting.buffer).subspan(waiting.offset, size)};
 }
 
 void DatafdReader::pop() {
-  Waiting& waiting = messages_.front();
+  Line& line = lines_[turn_];
+  Waiting& waiting = line.front();
   if (waiting.size > kMessageSizeMax) {
     // More of a stream than one message holds.
     waiting.offset += kMessageSizeMax;
     waiting.size -= kMessageSizeMax;
-    return;
+  } else {
+    buffers_.put(waiting.buffer);
+    line.pop();
+    --waiting_;
   }
-  buffers_.put(waiting.buffer);
-  messages_.pop();
-  ++popped_;
+  do {
+    turn_ = (turn_ + 1) % kChannelCount;
+  } while (waiting_ > 0 && lines_[turn_].empty());
+}
+
+std::uint64_t DatafdReader::oldest() const {
+  std::uint64_t number = arrived_;
+  for (const Line& line : lines_) {
+    if (!line.empty())
+      number = std::min(number, line.front().number);
+  }
+  return number;
 }
 
 void DatafdReader::start_flush() {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Reading what the application wants sent: one multishot recv per socket, poll and read for other
-// descriptors, all into one group of buffers. Messages wait in those buffers, in the order in which
-// they were read, until somebody takes them. When nobody does, the buffers run out, nothing more is
-// read, the kernel's socket fills and the application is told EAGAIN: that is the backpressure.
+// descriptors, all into one group of buffers. Messages wait in those buffers until somebody takes
+// them: those of a channel in the order in which they were read, those of several channels in turn,
+// so that a channel with much to send does not hold up another. When nobody takes them, the buffers
+// run out, nothing more is read, the kernel's socket fills and the application is told EAGAIN: that
+// is the backpressure.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "engine/base/bounded_queue.h"
 #include "engine/base/bytes.h"
@@ -40,13 +43,14 @@ class DatafdReader {
   // Starts what is not running. Once per turn.
   void rearm();
 
-  // The oldest message, valid until popped.
-  bool empty() const { return messages_.empty(); }
+  // The next message, valid until popped.
+  bool empty() const { return waiting_ == 0; }
   Message front();
   void pop();
-  // Counts of messages since the beginning.
+  // Messages are numbered as they arrive: how many have arrived, and the first that waits; of none
+  // the next to arrive.
   std::uint64_t arrived() const { return arrived_; }
-  std::uint64_t popped() const { return popped_; }
+  std::uint64_t oldest() const;
 
   // A flush: notes how much there is to read now; then, whether all of that has been read.
   void start_flush();
@@ -58,10 +62,11 @@ class DatafdReader {
  private:
   struct Waiting {
     std::uint16_t buffer = 0;
-    Channel channel{};
     std::uint32_t offset = 0;
     std::uint32_t size = 0;
+    std::uint64_t number = 0;
   };
+  using Line = BoundedQueue<Waiting>;
   static constexpr std::uint32_t kBuffers = 32;
 
   void arm(Datafd& datafd);
@@ -74,9 +79,10 @@ class DatafdReader {
   DatafdTable& datafds_;
   Owner& owner_;
   BufferRing buffers_;
-  BoundedQueue<Waiting> messages_{kBuffers};
+  std::vector<Line> lines_ = std::vector<Line>(kChannelCount, Line(kBuffers));
+  std::size_t turn_ = 0;     // the channel of the next message, if there is one
+  std::size_t waiting_ = 0;  // messages in all lines
   std::uint64_t arrived_ = 0;
-  std::uint64_t popped_ = 0;
   std::size_t first_ = 0;  // channel to be started first
 };
 

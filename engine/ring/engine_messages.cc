@@ -179,7 +179,7 @@ void Engine::Impl::pump() {
   for (;;) {
     const bool held = flush_ == Flush::kSending || flush_ == Flush::kLeaving;
     const std::array<Source, 3> sources{
-        {{!reader_.empty() && (!held || reader_.popped() < flush_mark_), &Impl::pump_one},
+        {{!reader_.empty() && (!held || reader_.oldest() < flush_mark_), &Impl::pump_one},
          {!sync_calls_.empty(), &Impl::pump_sync},
          {!posted_.empty(), &Impl::pump_posted}}};
     if (std::ranges::none_of(sources, &Source::ready))
@@ -253,7 +253,7 @@ void Engine::Impl::advance_flush() {
       flush_ = Flush::kSending;
       break;
     case Flush::kSending:
-      if (reader_.popped() >= flush_mark_)
+      if (reader_.oldest() >= flush_mark_)
         flush_ = Flush::kLeaving;
       break;
     case Flush::kLeaving:

@@ -132,8 +132,9 @@ void UdpReceiver::on_failure(UdpSocket& socket, int error, Instant now) {
 
 void UdpReceiver::rearm(Instant now) {
   next_deadline_ = kNever;
-  // Whoever is first may take all buffers, so everybody is first in turn: a busy socket must not
-  // keep another from hearing its PONGs.
+  // Whoever is first may take all buffers, so the next time those behind him come before him: a
+  // busy socket must not keep another from hearing its PONGs.
+  std::size_t next = first_;
   const auto start = [&](UdpSocket& socket) {
     if (socket.receive.armed || (socket.receive.starved && !buffers_.recovered()))
       return;
@@ -142,8 +143,11 @@ void UdpReceiver::rearm(Instant now) {
       return;
     }
     arm(socket);
+    if (next == first_)
+      next = raw(socket.id) + std::size_t{1};
   };
-  sockets_.for_each(start, ++first_);
+  sockets_.for_each(start, first_);
+  first_ = next;
 }
 
 }  // namespace ringknet

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What several channels have to send: none keeps another from being read.
+#include "engine/ring/datafd_read.h"
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <vector>
+
+namespace ringknet {
+namespace {
+
+constexpr Channel kBusy{0};
+constexpr Channel kQuiet{1};
+
+class Bench : public DatafdReader::Owner {
+ public:
+  Bench() {
+    REQUIRE(ring_.open().error == 0);
+    REQUIRE(reader_.open() == 0);
+    for (const Channel channel : {kBusy, kQuiet}) {
+      Datafd::Opened opened = Datafd::make_pair(false);
+      REQUIRE(opened.datafd != nullptr);
+      datafds_.add(std::move(opened.datafd), channel);
+    }
+  }
+  ~Bench() override {
+    for (const Channel channel : {kBusy, kQuiet})
+      datafds_.close(ring_, *datafds_.find(channel));
+    ring_.close();
+  }
+
+  // Messages of one channel, numbered.
+  void write(Channel channel, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      REQUIRE(send(datafds_.find(channel)->application(), &i, sizeof i, MSG_DONTWAIT) == sizeof i);
+    }
+  }
+  // One turn of an engine's loop.
+  void turn() {
+    reader_.rearm();
+    ring_.poll();
+    Completion completion;
+    while (ring_.take(completion)) {
+      if (completion.op.kind == OpKind::kRead || completion.op.kind == OpKind::kReadable)
+        reader_.on_completion(completion);
+    }
+  }
+  // Takes the next message; its number.
+  std::uint32_t take(Channel& channel) {
+    REQUIRE_FALSE(reader_.empty());
+    const DatafdReader::Message message = reader_.front();
+    std::uint32_t number = 0;
+    REQUIRE(message.bytes.size() == sizeof number);
+    std::memcpy(&number, message.bytes.data(), sizeof number);
+    channel = message.channel;
+    reader_.pop();
+    return number;
+  }
+  DatafdReader& reader() { return reader_; }
+
+  void on_read_end(const Datafd&, int, int) override { FAIL("a datafd ended"); }
+  void on_oversized(Channel, std::size_t) override { FAIL("a message was too large"); }
+
+ private:
+  Ring ring_;
+  DatafdTable datafds_;
+  DatafdReader reader_{ring_, datafds_, *this};
+};
+
+TEST_CASE("datafd reader: channels take turns, each in its order") {
+  Bench bench;
+  bench.write(kBusy, 10);
+  bench.write(kQuiet, 3);
+  bench.turn();
+  CHECK(bench.reader().arrived() == 13);
+  CHECK(bench.reader().oldest() == 0);
+  std::uint32_t next[2] = {};
+  for (std::uint32_t i = 0; i < 13; ++i) {
+    Channel channel{};
+    const std::uint32_t number = bench.take(channel);
+    if (i < 6)
+      CHECK((channel == kQuiet) == (i % 2 == 1));
+    CHECK(number == next[channel == kQuiet ? 1 : 0]++);
+  }
+  CHECK(bench.reader().empty());
+  CHECK(bench.reader().oldest() == 13);
+}
+
+TEST_CASE(
+    "datafd reader: a flood on one channel takes all buffers from another once, not for ever") {
+  Bench bench;
+  bench.write(kBusy, 100);
+  bench.turn();
+  bench.write(kQuiet, 1);
+  // As in a loop that sends a few and reads again.
+  int taken = 0;
+  Channel channel = kBusy;
+  while (channel != kQuiet) {
+    bench.turn();
+    for (int i = 0; i < 8 && channel != kQuiet && !bench.reader().empty(); ++i, ++taken)
+      bench.take(channel);
+    REQUIRE(taken < 100);
+  }
+  CHECK(taken <= 3 * 8);
+}
+
+}  // namespace
+}  // namespace ringknet
