@@ -17,6 +17,8 @@ namespace {
 
 using std::chrono::microseconds;
 
+// Events of one instant: a pause ends with thousands of them.
+constexpr std::uint64_t kAtOnceMax = 2'000'000;
 // What a socket's receive buffer holds while its process does not run.
 constexpr std::size_t kInboxMax = 2000;
 
@@ -98,6 +100,9 @@ void Cluster::run_until(Instant end) {
     Queued event = queue_.top();
     queue_.pop();
     assert(event.at >= now_);
+    at_once_ = event.at == now_ ? at_once_ + 1 : 0;
+    if (at_once_ > kAtOnceMax)
+      fail("virtual time stands still");
     now_ = event.at;
     if (event.kind == Queued::Kind::kAction) {
       const std::function<void()> action = std::move(actions_[event.index]);
@@ -113,7 +118,9 @@ void Cluster::run_until(Instant end) {
 // came meanwhile was handled: a process drains its sockets before it judges anybody.
 bool Cluster::defer(const Queued& event) {
   Node& node = nodes_[event.node];
-  if (event.deferred && node.deferred > 0 && event.incarnation == node.incarnation)
+  if (event.deferred && event.incarnation != node.incarnation)
+    return false;  // what waited for a process that is gone is not held for the next one
+  if (event.deferred && node.deferred > 0)
     --node.deferred;
   const bool timer = event.kind == Queued::Kind::kWake;
   const bool draining = node.deferred > 0 && node.paused_until == now_;

@@ -200,6 +200,7 @@ class Cluster {
   Instant now_{};
   bool healed_ = false;
   std::uint64_t order_ = 0;
+  std::uint64_t at_once_ = 0;  // events at this instant so far
   std::uint64_t datagram_count_ = 0;
   std::uint64_t unread_lost_ = 0;  // messages that found too much unread
   std::vector<Node> nodes_;

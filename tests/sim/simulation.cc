@@ -49,7 +49,17 @@ class Run {
   bool wait(Duration bound, Condition&& done);
   Duration noticed_max() const;
   Duration links_up_max() const;
+  Duration slow_max() const;
   Duration mtu_exact_max();
+  // Links whose size in use was perhaps about to be given up when everything was well again.
+  struct Doubt {
+    std::size_t node;
+    std::size_t peer;
+    std::size_t link;
+  };
+  MtuSearch::Phase mtu_phase(const Doubt& doubt);
+  void note_doubts();
+  bool nothing_in_doubt();
   std::string missing_link();
   std::string inexact_mtu();
   std::string leak();
@@ -59,6 +69,7 @@ class Run {
   Chaos chaos_;
   Rekey rekey_;
   Random random_;
+  std::vector<Doubt> doubts_;
   Duration gap_{};  // between two messages of a node; zero: silence
 };
 
@@ -193,6 +204,28 @@ std::string Run::inexact_mtu() {
   return {};
 }
 
+MtuSearch::Phase Run::mtu_phase(const Doubt& doubt) {
+  return FabricInspector(cluster_.fabric(doubt.node))
+      .link(host_of(doubt.peer), LinkId(doubt.link))
+      ->mtu.phase();
+}
+
+void Run::note_doubts() {
+  for (std::size_t a = 0; a < scenario_.nodes; ++a) {
+    for (std::size_t b = 0; b < scenario_.nodes; ++b) {
+      for (std::size_t l = 0; l < scenario_.links && a != b; ++l)
+        doubts_.push_back({a, b, l});
+    }
+  }
+}
+
+bool Run::nothing_in_doubt() {
+  std::erase_if(doubts_, [this](const Doubt& doubt) {
+    return mtu_phase(doubt) != MtuSearch::Phase::kConfirming;
+  });
+  return doubts_.empty();
+}
+
 void Run::heal() {
   cluster_.heal();
   // Whoever is held up or away comes back first.
@@ -211,10 +244,13 @@ void Run::heal() {
   if (!wait(rekey_.duration_max(), [this] { return rekey_.idle(); }))
     fail("the simulation left a change of keys half done");
   // What was lost before may still take a link down or its MTU to the floor: silence since then, or
-  // probes since then.
-  const Duration aftermath = std::max({scenario_.interval_max() + 4 * scenario_.delay_max(),
-                                       cluster_.watch().confirm_max(), noticed_max()});
+  // a confirmation that has begun.
+  note_doubts();
+  const Duration aftermath =
+      std::max(scenario_.interval_max() + 4 * scenario_.delay_max(), noticed_max());
   cluster_.run_until(cluster_.now() + aftermath);
+  if (!wait(cluster_.watch().confirm_max(), [this] { return nothing_in_doubt(); }))
+    fail("a size in use is neither confirmed nor given up in time");
   if (!wait(links_up_max(), [this] { return missing_link().empty(); }))
     fail("not back in time after healing: " + missing_link());
   if (!wait(mtu_exact_max(), [this] { return inexact_mtu().empty(); }))
@@ -227,6 +263,12 @@ void Run::heal() {
 // --- proof
 // ----------------------------------------------------------------------------------------
 
+// What a message may take beyond its way through the network, at what is slow at both ends.
+Duration Run::slow_max() const {
+  const bool slow = scenario_.features.bandwidth || scenario_.loaded();
+  return slow ? scenario_.timeout_max() / 2 + milliseconds(250) : milliseconds(20);
+}
+
 void Run::send_required(std::size_t node, std::uint8_t receivers, std::uint32_t size,
                         bool broadcast) {
   Ledger::Draft draft;
@@ -234,6 +276,9 @@ void Run::send_required(std::size_t node, std::uint8_t receivers, std::uint32_t 
   draft.channel = Channel(random_.below(kChannelCount));
   draft.receivers = receivers;
   draft.required = receivers;
+  // A sender waits for receivers that are slow.
+  if (!wait(slow_max(), [this, node] { return cluster_.can_send(node); }))
+    fail(label("node", node) + " has had no room for a message for too long");
   if (!cluster_.send(node, draft, broadcast))
     fail(label("node", node) + " could not send, although everybody is reachable");
 }
@@ -260,11 +305,7 @@ void Run::prove() {
       cluster_.run_until(cluster_.now() + milliseconds(1));
     }
   }
-  // On its way through the network, and through what is slow at both ends.
-  const Duration slow = scenario_.features.bandwidth || scenario_.loaded()
-                            ? scenario_.timeout_max() / 2 + milliseconds(250)
-                            : milliseconds(20);
-  if (!wait(scenario_.delay_max() + slow,
+  if (!wait(scenario_.delay_max() + slow_max(),
             [this] { return cluster_.ledger().all_required_arrived(); }))
     cluster_.ledger().require_all_arrived();
   // Copies had their time, too.
