@@ -27,7 +27,10 @@ extern "C" {
 #pragma GCC visibility push(default)
 #endif
 
+/* What is there: channels without descriptors and handles without a thread; and by name */
 #define LIBKNET_HAVE_EXT 1
+#define LIBKNET_HAVE_EXT_BUSY_POLL 1
+#define LIBKNET_HAVE_EXT_OFFLOAD 1
 
 /*
  * Messages without descriptors
