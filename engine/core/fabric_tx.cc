@@ -383,19 +383,21 @@ bool Fabric::poll_data(Transmit& out) {
   return false;
 }
 
-// Another usable link of the host that carries packets of this run; none for ACTIVE, where the
-// other links have their copy anyway.
+// Another usable link of the host that carries packets of this run, a sound one if there is one;
+// none for ACTIVE, where the other links have their copy anyway.
 Link* Fabric::alternative(const LinkRef& ref, const RunRef& run) const {
   Host* host = hosts_.find(ref.host);
   if (host == nullptr || host->policy == Policy::kActive)
     return nullptr;
+  Link* suspect = nullptr;
   for (const auto& link : host->links) {
-    if (link && link->ref != ref && !link->loopback() && link->usable() && !link->suspect() &&
-        link->slice >= run.slice) {
+    if (!link || link->ref == ref || link->loopback() || !link->usable() || link->slice < run.slice)
+      continue;
+    if (!link->suspect())
       return link.get();
-    }
+    suspect = suspect == nullptr ? link.get() : suspect;
   }
-  return nullptr;
+  return suspect;
 }
 
 void Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted,

@@ -21,7 +21,7 @@ namespace {
 constexpr std::array<std::size_t, 7> kSizes{100, 1400, 60, 5000, 30000, 700, 65536};
 constexpr std::size_t kMarkerSize = 16;
 // Nothing overtakes by more, where one message is repeated and others are not.
-constexpr std::chrono::milliseconds kLate{100};
+constexpr std::chrono::milliseconds kLate{300};
 
 constexpr std::chrono::milliseconds kIdle{200};
 // In that time ten PINGs go each way on each link, and each is answered: a wake-up for each that

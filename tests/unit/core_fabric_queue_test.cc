@@ -228,6 +228,17 @@ TEST_CASE("fabric queue: a failed send goes over another link once") {
   }
 }
 
+TEST_CASE("fabric queue: for the second try a suspect link is better than none") {
+  Cluster cluster({.links = 2});
+  REQUIRE(cluster.connect());
+  cluster.fabric(1).on_path_error(cluster.now, {.socket = SocketId{1}, .to = address_of(2, 1)});
+  cluster.path(1, 2, 0).status = TransmitResult::Status::kFailed;
+  CHECK(cluster.send(1, pattern(3000)).error == Error::kNone);
+  CHECK(cluster.node(1).count(Event::Kind::kLinkSuspect) == 2);
+  cluster.run_for(2ms);
+  CHECK(cluster.node(2).received.size() == 1);
+}
+
 TEST_CASE("fabric queue: when the second try fails as well the message is lost and counted") {
   Cluster cluster({.links = 3});
   REQUIRE(cluster.connect());
