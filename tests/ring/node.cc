@@ -10,11 +10,13 @@
 namespace ringknet::test {
 
 std::size_t Recorder::count(Event::Kind kind) const {
+  std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(
       std::ranges::count_if(events_, [&](const Event& event) { return event.kind == kind; }));
 }
 
 std::size_t Recorder::count(Trouble::Kind kind) const {
+  std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(std::ranges::count_if(
       troubles_, [&](const Trouble& trouble) { return trouble.kind == kind; }));
 }

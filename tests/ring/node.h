@@ -102,6 +102,7 @@ class Recorder : public EngineClient {
   const std::vector<DatafdReport>& datafds() const { return datafds_; }
   const std::vector<Event>& events() const { return events_; }
   const std::vector<Trouble>& troubles() const { return troubles_; }
+  // At any time.
   std::size_t count(Event::Kind kind) const;
   std::size_t count(Trouble::Kind kind) const;
 
@@ -122,8 +123,8 @@ class Recorder : public EngineClient {
     changed_.notify_all();
   }
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable std::recursive_mutex mutex_;  // count() is also called inside wait()
+  std::condition_variable_any changed_;
   std::vector<DatafdReport> datafds_;
   std::vector<Event> events_;
   std::uint64_t drops_told_ = 0;
