@@ -77,10 +77,10 @@ TEST_CASE("busy poll: bad arguments") {
 
 TEST_CASE("busy poll: it looks, and looks less and less in vain") {
   Lone lone;
-  CHECK(lone.wait() > milliseconds(2));  // 100 ms, if nobody else needs the processor
+  CHECK(lone.wait() > milliseconds(6));  // 100 ms, if nobody else needs the processor
   for (int i = 0; i < 4; ++i)
     lone.wait();
-  CHECK(lone.wait() < milliseconds(1));
+  CHECK(lone.wait() < milliseconds(4));
 }
 
 TEST_CASE("busy poll: not in a real-time class") {
@@ -96,7 +96,7 @@ TEST_CASE("busy poll: not in a real-time class") {
     spent = lone.wait();
   }
   sched_setscheduler(0, SCHED_OTHER, &normal);
-  CHECK(spent < milliseconds(1));
+  CHECK(spent < milliseconds(20));  // it would be 100, as nobody else gets the processor
 }
 
 TEST_CASE("busy poll: messages, calls and timers are found while it looks") {
