@@ -7,8 +7,6 @@
 // would have been better brings all of it back.
 #pragma once
 
-#include <algorithm>
-
 #include "engine/base/time.h"
 
 namespace ringknet {

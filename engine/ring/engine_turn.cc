@@ -139,9 +139,9 @@ std::optional<Duration> Engine::Impl::sleep_time(std::optional<Duration> limit) 
 bool Engine::Impl::look(std::optional<Duration> limit) {
   if (unfinished_ || (busy_poll_.budget() == Duration::zero() && !polls_devices_))
     return false;
-  const int policy = sched_getscheduler(0);
-  const bool may =
-      busy_poll_.budget() > Duration::zero() && policy != SCHED_FIFO && policy != SCHED_RR;
+  const int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+  const bool may = busy_poll_.budget() > Duration::zero() &&
+                   (policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE);
   if (may != polls_devices_) {
     ring_.poll_devices(may ? busy_poll_.budget() : Duration::zero());
     polls_devices_ = may;
