@@ -13,7 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kPatience = seconds(15);
 constexpr Duration kIdleTimeMin = seconds(2);
 constexpr double kMegabyte = 1e6;
 

@@ -20,7 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kPatience = seconds(15);
 constexpr Duration kLinkPatience = seconds(30);
 constexpr std::int64_t kHandlesToTime = 3;
 constexpr std::int64_t kTrialSize = 100;

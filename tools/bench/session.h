@@ -19,6 +19,9 @@
 
 namespace ringknet::bench {
 
+// For a node's answer, besides the time that it measures.
+inline constexpr Duration kPatience = std::chrono::seconds(15);
+
 enum class Network {
   kNamespaces,
   kLoopback,
