@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// When looking is tried, shortened, given up, and tried again: the rule alone, without an engine.
 #include "engine/ring/busy_poll.h"
 
 #include <doctest/doctest.h>
