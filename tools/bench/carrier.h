@@ -86,10 +86,9 @@ std::unique_ptr<Carrier> make_datafd_carrier(ControlChannel* control, int descri
 // it.
 std::unique_ptr<Carrier> make_direct_carrier(ControlChannel* control, const knet::Handle& handle);
 
-// A UDP socket between two addresses, with segmentation and receive offload: what the kernel itself
-// can do. Messages are as long as one packet holds, or have the one size below.
-std::unique_ptr<Carrier> make_raw_carrier(ControlChannel* control, const std::string& local,
-                                          const std::string& remote, const std::string& port);
+// A UDP socket (raw_socket.h), with segmentation and receive offload: what the kernel itself can
+// do. Messages are as long as one packet holds, or have the one size below.
+std::unique_ptr<Carrier> make_raw_carrier(ControlChannel* control, Descriptor socket);
 
 // As many whole packets of a 1500-byte device as one datagram with segmentation offload holds.
 constexpr std::size_t kRawSegment = 1472;

@@ -168,7 +168,7 @@ class Controller {
   // The first session of a side tells what it runs on.
   void remember(const Session& session, const Side& side) {
     std::string& text = libraries_[side.index];
-    if (!text.empty() || session.setup().path == Path::kRaw) {
+    if (!text.empty() || session.setup().without_library()) {
       return;
     }
     text = session.library(kSender);

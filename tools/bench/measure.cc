@@ -36,7 +36,8 @@ Message traffic(Session& session, Waiting waiting = Waiting::kSleeping) {
       .set("row", session.next_row())
       .set("spin", std::int64_t{waiting == Waiting::kSpinning})
       .set("progress", std::int64_t{session.progress().visible()})
-      .set("duration", session.options().duration);
+      .set("duration", session.options().duration)
+      .set("pace", Duration::zero());
 }
 
 const char* side_name(const Sink& sink) {
@@ -150,10 +151,12 @@ void measure_throughput(Session& session, const Sink& sink, std::size_t size) {
   }
 }
 
-void measure_mixed(Session& session, const Sink& sink) {
+void measure_mixed(Session& session, const Sink& sink, Duration pace) {
   const Duration duration = session.options().duration;
-  const Message both =
-      traffic(session).set("size", static_cast<std::int64_t>(kLong)).set("ping_size", kPingSize);
+  const Message both = traffic(session)
+                           .set("size", static_cast<std::int64_t>(kLong))
+                           .set("ping_size", kPingSize)
+                           .set("pace", pace);
   session.ask(kReceiver, both.renamed("receive_and_echo"), "ready", kPatience);
   session.tell(kSender, both.renamed("send_and_ping"));
   const Message received = session.expect(kReceiver, "received", duration + kPatience);

@@ -31,8 +31,9 @@ constexpr std::size_t kLong = 65536;
 void measure_setup(Session& session, const Sink& sink);
 void measure_latency(Session& session, const Sink& sink, Waiting waiting);
 void measure_throughput(Session& session, const Sink& sink, std::size_t size);
-// Round trips on one channel while long messages stream on another.
-void measure_mixed(Session& session, const Sink& sink);
+// Round trips on one channel while long messages stream on another: one each `pace`, or, at no
+// pace, as fast as the library takes them.
+void measure_mixed(Session& session, const Sink& sink, Duration pace);
 // Every message goes to all hosts there are.
 void measure_fan_out(Session& session, const Sink& sink, std::size_t size);
 void measure_memory(Session& session, const Sink& sink);

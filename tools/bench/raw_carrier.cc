@@ -3,7 +3,6 @@
 // The yardstick: one connected UDP socket, many packets per system call both ways. No library, no
 // acknowledgement, no order, no second link: nothing that moves messages over these devices can be
 // faster.
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
@@ -11,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 
 #include "tools/bench/carrier.h"
@@ -22,19 +20,6 @@ namespace {
 constexpr std::size_t kDatagramMax = 65507;
 // The kernel splits one datagram into so many at most.
 constexpr std::size_t kSegmentsMax = 64;
-constexpr int kSocketBuffer = 8 << 20;
-
-sockaddr_in parse(const std::string& address, const std::string& port) {
-  std::uint16_t number = 0;
-  std::from_chars(port.data(), port.data() + port.size(), number);
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_port = htons(number);
-  if (::inet_pton(AF_INET, address.c_str(), &name.sin_addr) != 1) {
-    throw Failure(address + " is no IPv4 address");
-  }
-  return name;
-}
 
 // The size of an int's control message of this kind; 0 where there is none.
 std::size_t segment_size(msghdr& header) {
@@ -50,19 +35,10 @@ std::size_t segment_size(msghdr& header) {
 
 class RawCarrier final : public Carrier {
  public:
-  RawCarrier(ControlChannel* control, const sockaddr_in& local, const sockaddr_in& remote)
-      : Carrier(control), socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    const auto address = [](const sockaddr_in& name) {
-      return reinterpret_cast<const sockaddr*>(&name);
-    };
-    for (const int option : {SO_RCVBUF, SO_RCVBUFFORCE, SO_SNDBUF, SO_SNDBUFFORCE}) {
-      // What may not be forced is as large as it may be.
-      ::setsockopt(socket_.get(), SOL_SOCKET, option, &kSocketBuffer, sizeof kSocketBuffer);
-    }
+  RawCarrier(ControlChannel* control, Descriptor socket)
+      : Carrier(control), socket_(std::move(socket)) {
     const int on = 1;
-    if (!socket_.open() || ::setsockopt(socket_.get(), IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0 ||
-        ::bind(socket_.get(), address(local), sizeof local) != 0 ||
-        ::connect(socket_.get(), address(remote), sizeof remote) != 0) {
+    if (::setsockopt(socket_.get(), IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0) {
       throw failure_from_errno("no UDP socket to compare with");
     }
   }
@@ -152,9 +128,8 @@ class RawCarrier final : public Carrier {
 
 }  // namespace
 
-std::unique_ptr<Carrier> make_raw_carrier(ControlChannel* control, const std::string& local,
-                                          const std::string& remote, const std::string& port) {
-  return std::make_unique<RawCarrier>(control, parse(local, port), parse(remote, port));
+std::unique_ptr<Carrier> make_raw_carrier(ControlChannel* control, Descriptor socket) {
+  return std::make_unique<RawCarrier>(control, std::move(socket));
 }
 
 }  // namespace ringknet::bench

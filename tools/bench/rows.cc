@@ -135,6 +135,10 @@ void add_direct(StageList& list) {
   list.add_throughput("raw", "raw", ", raw UDP with GSO and GRO", kShort, impossible);
   list.add_throughput("raw", "raw", ", raw UDP with GSO and GRO", kRawMessageMax, impossible);
 
+  list.begin(false).path = Path::kRelay;
+  list.add_latency("raw", "raw_latency_relay", ", raw UDP behind data descriptors",
+                   Waiting::kSleeping, impossible);
+
   list.begin().path = Path::kDirect;
   list.add_latency("direct", "direct_latency", ", direct, sleeping", Waiting::kSleeping);
   list.add_latency("direct", "direct_latency_spin", ", direct, busy poll", Waiting::kSpinning);
@@ -167,10 +171,14 @@ void add_crypto(StageList& list) {
 
 void add_conditions(StageList& list) {
   list.begin().channels = 2;
-  list.add("mixed", "mixed",
-           fmt::format("round trip, {} B, while {} messages stream on another channel", kPingSize,
-                       size_name(kLong)),
-           measure_mixed);
+  const auto add_mixed = [&](const char* name, const char* how, Duration pace) {
+    list.add("mixed", name,
+             fmt::format("round trip, {} B, while {} messages {} on another channel", kPingSize,
+                         size_name(kLong), how),
+             [pace](Session& session, const Sink& sink) { measure_mixed(session, sink, pace); });
+  };
+  add_mixed("mixed", "stream", Duration::zero());
+  add_mixed("mixed_paced", "come each millisecond", milliseconds(1));
 
   // The classic library's clock ticks every 200 ms: with these its links do not stay up.
   Setup& setup = list.begin(false);
@@ -244,6 +252,10 @@ const std::vector<Share>& shares() {
        "direct_latency_spin.p50", "raw_latency_spin.p50", 1},
       {"sleep", "round trip p50, data descriptors", "times raw", Better::kLower, "latency.p50",
        "raw_latency.p50", 1},
+      {"relay", "the same", "times raw behind descriptors", Better::kLower, "latency.p50",
+       "raw_latency_relay.p50", 1},
+      {"relay_p99", "round trip p99, data descriptors", "times raw behind descriptors",
+       Better::kLower, "latency.p99", "raw_latency_relay.p99", 1},
       {"native", "64 KB, encrypted", "% of clear", Better::kHigher, "native_65536.bytes",
        "throughput_65536.bytes"},
       {"native_direct", "64 KB, direct, encrypted", "% of clear", Better::kHigher,

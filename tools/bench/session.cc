@@ -77,7 +77,7 @@ Session::Session(const Options& options, Network network, const Side& side, cons
   if (network_ == Network::kNamespaces) {
     build_network();
   }
-  if (setup_.path == Path::kRaw) {
+  if (setup_.without_library()) {
     open_raw();
     return;
   }
@@ -205,7 +205,8 @@ void Session::open_raw() {
         Message("open_raw")
             .set("local", addresses_[node][0])
             .set("remote", addresses_[1 - node][0])
-            .set("port", std::int64_t{port_}),
+            .set("port", std::int64_t{port_})
+            .set("relay", std::int64_t{setup_.path == Path::kRelay}),
         "opened", kPatience);
   }
   // New devices drop what is sent before the kernel has noticed that their cable is in.

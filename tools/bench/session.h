@@ -40,6 +40,7 @@ enum class Path {
   kDatafd,
   kDirect,  // libknet_ext.h, on a library that has it; on others through data descriptors
   kRaw,     // no library: UDP sockets
+  kRelay,   // no library: UDP sockets behind data descriptors
 };
 
 // What the nodes of a session are like.
@@ -54,6 +55,8 @@ struct Setup {
   bool receivers_driven = false;  // by one thread for all of them
   Duration busy_poll{};           // of ours
   bool time_handles = false;
+
+  [[nodiscard]] bool without_library() const { return path == Path::kRaw || path == Path::kRelay; }
 };
 
 // The node that sends, and the node that receives.

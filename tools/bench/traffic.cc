@@ -34,6 +34,7 @@ class StreamSender {
       : endpoint_(endpoint),
         row_(static_cast<std::uint32_t>(command.number("row"))),
         duration_(command.duration("duration")),
+        pace_(command.duration("pace")),
         batch_(message_size(command)) {
     for (std::size_t at = 0; at < batch_.count(); ++at) {
       fill_body(batch_.buffer(at));
@@ -43,7 +44,11 @@ class StreamSender {
   Message run() {
     const Duration cpu_before = cpu_used();
     const Instant start = Clock::now();
-    send_data(start + duration_);
+    if (pace_ == Duration::zero()) {
+      send_data(start + duration_);
+    } else {
+      send_paced(start + duration_);
+    }
     send_end_markers();
     return Message("sent")
         .set("messages", static_cast<std::int64_t>(sent_))
@@ -71,6 +76,15 @@ class StreamSender {
     }
   }
 
+  // What finds no room is not sent at all: the next one is due at its own time.
+  void send_paced(Instant deadline) {
+    for (Instant next = Clock::now(); next < deadline && !stopped_; next += pace_) {
+      write_payload(batch_.buffer(0), PayloadKind::kData, row_, sent_);
+      (endpoint_.carrier.send(batch_.buffer(0)) ? sent_ : waits_) += 1;
+      stopped_ = endpoint_.carrier.wait(Want::kNothing, next + pace_) == Wake::kStopped;
+    }
+  }
+
   void send_end_markers() {
     std::array<std::byte, kPayloadSizeMin> marker;
     while (!stopped_) {
@@ -85,6 +99,7 @@ class StreamSender {
   Endpoint endpoint_;
   std::uint32_t row_;
   Duration duration_;
+  Duration pace_;  // between two messages; none: as fast as they are taken
   Batch batch_;
   std::uint64_t sent_ = 0;
   std::uint64_t waits_ = 0;

@@ -19,8 +19,8 @@ struct Endpoint {
   Carrier& carrier;
 };
 
-// Sends messages of the row as fast as the library takes them, for the duration asked for, then the
-// end marker again and again until told to stop.
+// Sends messages of the row as fast as the library takes them, or at the pace asked for, for the
+// duration asked for, then the end marker again and again until told to stop.
 Message send_stream(const Endpoint& endpoint, const Message& command);
 
 // Counts messages of the row until the end marker has come and the stream has run dry, or until

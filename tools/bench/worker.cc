@@ -23,6 +23,7 @@
 #include "tools/bench/netns.h"
 #include "tools/bench/payload.h"
 #include "tools/bench/process_info.h"
+#include "tools/bench/raw_socket.h"
 #include "tools/bench/stats.h"
 #include "tools/bench/traffic.h"
 
@@ -171,8 +172,14 @@ class Worker {
   }
 
   Message open_raw(const Message& message) {
-    carriers_.push_back(make_raw_carrier(&control_, message.text("local"), message.text("remote"),
-                                         message.text("port")));
+    Descriptor socket =
+        open_raw_socket(message.text("local"), message.text("remote"), message.text("port"));
+    if (message.number("relay") != 0) {
+      relay_ = std::make_unique<Relay>(std::move(socket));
+      carriers_.push_back(make_datafd_carrier(&control_, relay_->descriptor()));
+    } else {
+      carriers_.push_back(make_raw_carrier(&control_, std::move(socket)));
+    }
     return Message("opened").set("privileged", std::int64_t{1});
   }
 
@@ -361,6 +368,7 @@ class Worker {
 
   Message close(const Message& /*message*/) {
     carriers_.clear();
+    relay_.reset();
     for (const auto& node : nodes_) {
       node->close();
     }
@@ -388,6 +396,7 @@ class Worker {
   ControlChannel control_;
   bool own_namespace_;
   std::vector<std::unique_ptr<KnetNode>> nodes_;
+  std::unique_ptr<Relay> relay_;
   std::vector<std::unique_ptr<Carrier>> carriers_;  // of the channels of the nodes, in this order
   std::int64_t resident_before_ = 0;
 };
