@@ -220,7 +220,7 @@ class Harness {
     std::vector<HostId> hosts;
     for (unsigned i = 0; i < 16 * (to / 4); ++i)  // nobody says that each is named once
       hosts.push_back(host_id(i * to));
-    const bool room = fabric_.can_send();
+    const bool room = fabric_.can_send(message.size());
     const SendOutcome outcome = fabric_.send(
         now_, channel, message, to % 4 == 0 ? Destinations::all() : Destinations::to(hosts));
     require(outcome.error == Error::kInvalid || (outcome.error == Error::kNoBuffers) != room,

@@ -138,8 +138,9 @@ class Fabric {
   // call again after on_transmit_done made room (nothing happened); other errors are final.
   SendOutcome send(Instant now, Channel channel, ConstBytes message,
                    const Destinations& destinations);
-  // Whether send() would find buffers now. While it is false, leave messages where they are.
-  bool can_send() const;
+  // Whether send() would find buffers for a message of this size now. While it is false, leave the
+  // message where it is; a shorter one may still find room.
+  bool can_send(std::size_t size = kMessageSizeMax) const;
 
   void on_transmit_done(Instant now, TransmitId id, const TransmitResult& result);
   void on_path_error(Instant now, const PathError& error);

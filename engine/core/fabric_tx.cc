@@ -21,8 +21,12 @@ static_assert(kHoldMax < SendWindow::kPatience / 2);
 
 }  // namespace
 
-bool Fabric::can_send() const {
-  return runs_.has_room(link_count_) && arena_.has_room(TransmitArena::kSlabSize);
+bool Fabric::can_send(std::size_t size) const {
+  const std::size_t packets = (size + kSliceSizeMin - 1) / kSliceSizeMin;
+  const std::size_t sealed =
+      packets * shape_.size(kDataHeaderSize + std::min<std::size_t>(size, kSliceSizeMin));
+  return runs_.has_room(link_count_) &&
+         arena_.has_room(std::min<std::size_t>(sealed, TransmitArena::kSlabSize));
 }
 
 SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,
@@ -30,7 +34,7 @@ SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,
   if (message.empty() || message.size() > kMessageSizeMax || raw(channel) >= kChannelCount) {
     return {.error = Error::kInvalid};
   }
-  if (!can_send())
+  if (!can_send(message.size()))
     return {.error = Error::kNoBuffers};
   const bool to_self =
       destinations.broadcast ||
@@ -147,7 +151,7 @@ bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::ui
       run.segment_size =
           static_cast<std::uint32_t>(std::min<std::size_t>(full_packet, run.piece.size));
       arena_.hold(piece.slab);
-      runs_.push(run, targets_);
+      runs_.push(run, targets_, header.channel, header.whole());
     }
   }
   arena_.release(piece.slab);  // each run holds its own reference now
@@ -383,8 +387,9 @@ bool Fabric::poll_data(Transmit& out) {
   return false;
 }
 
-// Another usable link of the host that carries packets of this run, a sound one if there is one;
-// none for ACTIVE, where the other links have their copy anyway.
+// Another usable link of the host that carries packets of this run, a sound one if there is one, and
+// if there is no other, the same one once more: what was in its way may have passed. None for
+// ACTIVE, where the other links have their copy anyway.
 Link* Fabric::alternative(const LinkRef& ref, const RunRef& run) const {
   Host* host = hosts_.find(ref.host);
   if (host == nullptr || host->policy == Policy::kActive)
@@ -397,7 +402,10 @@ Link* Fabric::alternative(const LinkRef& ref, const RunRef& run) const {
       return link.get();
     suspect = suspect == nullptr ? link.get() : suspect;
   }
-  return suspect;
+  if (suspect != nullptr)
+    return suspect;
+  Link* same = find_link(ref);
+  return same != nullptr && same->usable() ? same : nullptr;
 }
 
 void Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted,

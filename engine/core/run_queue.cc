@@ -3,29 +3,34 @@
 // The queue of data runs.
 #include "engine/core/run_queue.h"
 
+#include <bit>
 #include <cassert>
 
 #include "engine/core/transmit.h"
 
 namespace ringknet {
 
-void RunQueue::push(const RunRef& run, std::span<const LinkRef> targets) {
+void RunQueue::push(const RunRef& run, std::span<const LinkRef> targets, Channel channel,
+                    bool whole) {
   assert(!targets.empty());
-  if (join(run, targets)) {
+  Line& line = whole && long_runs_[raw(channel)] == 0 ? short_ : long_;
+  ++pushed_;
+  if (join(line, run, targets)) {
     arena_->release(run.piece.slab);  // the run it joined holds one already
-    return;
+  } else {
+    for (const LinkRef& target : targets)
+      line.targets.push(target);
+    [[maybe_unused]] const bool pushed = line.runs.push(
+        {.ref = run, .number = pushed_, .targets = static_cast<std::uint32_t>(targets.size())});
+    assert(pushed);
   }
-  for (const LinkRef& target : targets)
-    targets_.push(target);
-  [[maybe_unused]] const bool pushed =
-      runs_.push({run, static_cast<std::uint32_t>(targets.size()), false});
-  assert(pushed);
+  note_channel(line, channel);
 }
 
-bool RunQueue::join(const RunRef& run, std::span<const LinkRef> targets) {
-  if (runs_.empty())
+bool RunQueue::join(Line& line, const RunRef& run, std::span<const LinkRef> targets) {
+  if (line.runs.empty())
     return false;
-  Run& tail = runs_.back();
+  Run& tail = line.runs.back();
   RunRef& ref = tail.ref;
   const std::size_t size = std::size_t{ref.piece.size} + run.piece.size;
   const bool in_line =
@@ -39,13 +44,45 @@ bool RunQueue::join(const RunRef& run, std::span<const LinkRef> targets) {
     return false;
   if (tail.targets != targets.size())
     return false;
-  const std::size_t first = targets_.size() - tail.targets;
+  const std::size_t first = line.targets.size() - tail.targets;
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (!(targets_.at(first + i) == targets[i]))
+    if (!(line.targets.at(first + i) == targets[i]))
       return false;
   }
   ref.piece.size = static_cast<std::uint32_t>(size);
   return true;
+}
+
+// The last run of the line has a message of the channel.
+void RunQueue::note_channel(Line& line, Channel channel) {
+  Run& run = line.runs.back();
+  const std::uint32_t bit = std::uint32_t{1} << raw(channel);
+  if (&line == &long_ && (run.channels & bit) == 0)
+    ++long_runs_[raw(channel)];
+  run.channels |= bit;
+}
+
+// A short run goes first, unless a long one that came before it has let enough of them pass. A run
+// in the long line that came later never goes before the short ones, which may be of its channel.
+RunQueue::Line& RunQueue::next_line() {
+  if (short_.runs.empty() || long_.runs.empty())
+    return short_.runs.empty() ? long_ : short_;
+  const bool its_turn =
+      overtaken_ >= kOvertakenMax && long_.runs.front().number < short_.runs.front().number;
+  return its_turn ? long_ : short_;
+}
+
+// The first run of the line has been handed out to all its links.
+void RunQueue::finish(Line& line) {
+  const Run& run = line.runs.front();
+  if (&line == &long_) {
+    overtaken_ = 0;
+    for (std::uint32_t left = run.channels; left != 0; left &= left - 1)
+      --long_runs_[static_cast<std::size_t>(std::countr_zero(left))];
+  } else if (!long_.runs.empty()) {
+    overtaken_ += run.ref.piece.size;
+  }
+  line.runs.pop();
 }
 
 bool RunQueue::push_retry(const RunRef& run, const LinkRef& target) {
@@ -61,14 +98,15 @@ bool RunQueue::pop(Item& out) {
     retries_.pop();
     return true;
   }
-  if (runs_.empty())
+  Line& line = next_line();
+  if (line.runs.empty())
     return false;
-  Run& run = runs_.front();
-  out = {run.ref, targets_.front(), false};
-  targets_.pop();
+  Run& run = line.runs.front();
+  out = {run.ref, line.targets.front(), false};
+  line.targets.pop();
   run.started = true;
   if (--run.targets == 0) {
-    runs_.pop();  // its reference goes to the caller
+    finish(line);  // its reference goes to the caller
   } else {
     arena_->hold(out.run.piece.slab);
   }

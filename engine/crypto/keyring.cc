@@ -97,8 +97,9 @@ OpenResult Keyring::open(MutableBytes buffer) {
   const std::array<std::size_t, kKeySlots> order = use_ == 2
                                                        ? std::array<std::size_t, kKeySlots>{2, 1}
                                                        : std::array<std::size_t, kKeySlots>{1, 2};
+  const bool choice = filled(1) && filled(2);
   for (std::size_t slot : order) {
-    if (filled(slot) && at(slot)->claims(buffer))
+    if (choice && at(slot)->claims(buffer))
       return open_with(slot, buffer);
   }
   std::optional<Drop> first;
@@ -107,7 +108,7 @@ OpenResult Keyring::open(MutableBytes buffer) {
       continue;
     const OpenResult result = open_with(slot, buffer);
     const Drop* reason = std::get_if<Drop>(&result);
-    if (reason == nullptr || authentic(*reason))
+    if (reason == nullptr || authentic(*reason) || at(slot)->claims(buffer))
       return result;
     if (!first)
       first = *reason;

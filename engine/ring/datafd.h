@@ -94,11 +94,9 @@ class DatafdTable {
   // Forgets a datafd that is closing once no operation of it is left.
   void reap(Datafd& datafd);
 
-  // Every open datafd once, beginning at a different one with each `start`.
   template <typename Visit>
-  void for_each(Visit&& visit, std::size_t start = 0) {
-    for (std::size_t i = 0; i < channels_.size(); ++i) {
-      Datafd* datafd = channels_[(start + i) % channels_.size()];
+  void for_each(Visit&& visit) {
+    for (Datafd* datafd : channels_) {
       if (datafd != nullptr)
         visit(*datafd);
     }

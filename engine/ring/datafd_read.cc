@@ -6,21 +6,30 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <limits>
 
 namespace ringknet {
 namespace {
 
-constexpr std::uint16_t kGroup = 1;
+// Of the first channel; the receiver has the one before it.
+constexpr std::uint16_t kFirstGroup = 1;
 // One byte more than the largest message, so that what is longer shows.
 constexpr std::size_t kBufferSize = kMessageSizeMax + 1;
 
 }  // namespace
 
-int DatafdReader::open() {
-  return buffers_.open(ring_, kGroup, kBuffers, kBufferSize);
+int DatafdReader::open(Channel channel) {
+  std::unique_ptr<Line>& line = lines_[raw(channel)];
+  if (line != nullptr)
+    return 0;
+  auto opened = std::make_unique<Line>();
+  const auto group = static_cast<std::uint16_t>(kFirstGroup + raw(channel));
+  const int error = opened->buffers.open(ring_, group, kBuffers, kBufferSize);
+  if (error == 0)
+    line = std::move(opened);
+  return error;
 }
 
 void DatafdReader::arm(Datafd& datafd) {
@@ -38,19 +47,16 @@ void DatafdReader::arm(Datafd& datafd) {
       io_uring_prep_read(sqe, datafd.descriptor(), nullptr, kMessageSizeMax, ~std::uint64_t{0});
     }
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = buffers_.group();
+    sqe->buf_group = line(datafd).buffers.group();
   });
 }
 
 void DatafdReader::on_completion(const Completion& completion) {
-  if (completion.has_buffer())
-    buffers_.took();
   Datafd* datafd = datafds_.owner(completion.op);
-  if (datafd == nullptr) {
-    if (completion.has_buffer())
-      buffers_.put(completion.buffer());
-    return;
-  }
+  assert(datafd != nullptr);  // it stays until the last completion
+  BufferRing& buffers = line(*datafd).buffers;
+  if (completion.has_buffer())
+    buffers.took();
   if (!completion.more())
     datafd->read.armed = OpKind::kNone;
   if (completion.op.kind == OpKind::kReadable) {
@@ -60,7 +66,7 @@ void DatafdReader::on_completion(const Completion& completion) {
     on_read(*datafd, completion);
   } else {
     if (completion.has_buffer())
-      buffers_.put(completion.buffer());
+      buffers.put(completion.buffer());
     if (!datafd->closing) {
       completion.result >= 0 ? on_nothing(*datafd) : on_failure(*datafd, -completion.result);
     }
@@ -73,14 +79,13 @@ void DatafdReader::on_read(Datafd& datafd, const Completion& completion) {
   datafd.read.flush -= size;
   datafd.read.wait_readable = true;
   if (size > kMessageSizeMax && !datafd.is_stream()) {
-    buffers_.put(completion.buffer());
+    line(datafd).buffers.put(completion.buffer());
     owner_.on_oversized(datafd.channel, size);
     return;
   }
-  const auto channel = static_cast<std::size_t>(raw(datafd.channel));
   if (waiting_++ == 0)
-    turn_ = channel;
-  lines_[channel].push(
+    turn_ = raw(datafd.channel);
+  line(datafd).waiting.push(
       {.buffer = completion.buffer(), .offset = 0, .size = size, .number = arrived_});
   ++arrived_;
 }
@@ -121,49 +126,44 @@ void DatafdReader::end(Datafd& datafd, int error, int errno_value) {
   owner_.on_read_end(datafd, error, errno_value);
 }
 
-// Whoever is first may take all buffers, so the next time the channels behind him come before him.
 void DatafdReader::rearm() {
-  std::size_t next = first_;
-  const auto start = [&](Datafd& datafd) {
+  datafds_.for_each([this](Datafd& datafd) {
     const auto& state = datafd.read;
-    if (state.armed != OpKind::kNone || state.ended || (state.starved && !buffers_.recovered()))
-      return;
-    arm(datafd);
-    if (next == first_)
-      next = raw(datafd.channel) + 1;
-  };
-  datafds_.for_each(start, first_);
-  first_ = next;
+    const bool starved = state.starved && !line(datafd).buffers.recovered();
+    if (state.armed == OpKind::kNone && !state.ended && !starved)
+      arm(datafd);
+  });
 }
 
 DatafdReader::Message DatafdReader::front() {
-  const Waiting& waiting = lines_[turn_].front();
-  const std::size_t size = std::min<std::size_t>(waiting.size, kMessageSizeMax);
-  return {Channel(turn_), buffers_.bytes(waiting.buffer).subspan(waiting.offset, size)};
+  Line& line = *lines_[turn_];
+  const Waiting& waiting = line.waiting.front();
+  return {Channel(turn_),
+          line.buffers.bytes(waiting.buffer).subspan(waiting.offset, size(waiting))};
 }
 
 void DatafdReader::pop() {
-  Line& line = lines_[turn_];
-  Waiting& waiting = line.front();
+  Line& line = *lines_[turn_];
+  Waiting& waiting = line.waiting.front();
   if (waiting.size > kMessageSizeMax) {
     // More of a stream than one message holds.
     waiting.offset += kMessageSizeMax;
     waiting.size -= kMessageSizeMax;
   } else {
-    buffers_.put(waiting.buffer);
-    line.pop();
+    line.buffers.put(waiting.buffer);
+    line.waiting.pop();
     --waiting_;
   }
   do {
     turn_ = (turn_ + 1) % kChannelCount;
-  } while (waiting_ > 0 && lines_[turn_].empty());
+  } while (waiting_ > 0 && !has_message(turn_));
 }
 
 std::uint64_t DatafdReader::oldest() const {
   std::uint64_t number = arrived_;
-  for (const Line& line : lines_) {
-    if (!line.empty())
-      number = std::min(number, line.front().number);
+  for (const std::unique_ptr<Line>& line : lines_) {
+    if (line != nullptr && !line->waiting.empty())
+      number = std::min(number, line->waiting.front().number);
   }
   return number;
 }

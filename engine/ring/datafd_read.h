@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Reading what the application wants sent: one multishot recv per socket, poll and read for other
-// descriptors, all into one group of buffers. Messages wait in those buffers until somebody takes
-// them: those of a channel in the order in which they were read, those of several channels in turn,
-// so that a channel with much to send does not hold up another. When nobody takes them, the buffers
-// run out, nothing more is read, the kernel's socket fills and the application is told EAGAIN: that
-// is the backpressure.
+// descriptors. Messages wait in the buffers they were read into until somebody takes them: those of
+// a channel in the order in which they were read, those of several channels in turn. When nobody
+// takes them, the buffers run out, nothing more is read, the kernel's socket fills and the
+// application is told EAGAIN: that is the backpressure. Each channel has buffers of its own, so one
+// with much to send does not hold up another.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "engine/base/bounded_queue.h"
 #include "engine/base/bytes.h"
@@ -38,13 +40,18 @@ class DatafdReader {
   DatafdReader(Ring& ring, DatafdTable& datafds, Owner& owner)
       : ring_(ring), datafds_(datafds), owner_(owner) {}
 
-  int open();  // errno
+  // Before the channel has its first datafd: buffers for it, which it keeps. Answers an errno.
+  int open(Channel channel);
   void on_completion(const Completion& completion);
   // Starts what is not running. Once per turn.
   void rearm();
 
-  // The next message, valid until popped.
   bool empty() const { return waiting_ == 0; }
+  // From now on the next message is one that `fits(size)`: the channels that come before it wait
+  // until what they have fits. False if there is none.
+  template <typename Fits>
+  bool turn_to(Fits&& fits);
+  // The next message, valid until popped.
   Message front();
   void pop();
   // Messages are numbered as they arrive: how many have arrived, and the first that waits; of none
@@ -66,9 +73,18 @@ class DatafdReader {
     std::uint32_t size = 0;
     std::uint64_t number = 0;
   };
-  using Line = BoundedQueue<Waiting>;
   static constexpr std::uint32_t kBuffers = 32;
+  struct Line {
+    BufferRing buffers;
+    BoundedQueue<Waiting> waiting{kBuffers};
+  };
 
+  std::size_t size(const Waiting& waiting) const {
+    return std::min<std::size_t>(waiting.size, kMessageSizeMax);
+  }
+  bool has_message(std::size_t channel) const {
+    return lines_[channel] != nullptr && !lines_[channel]->waiting.empty();
+  }
   void arm(Datafd& datafd);
   void on_read(Datafd& datafd, const Completion& completion);
   void on_nothing(Datafd& datafd);
@@ -78,12 +94,25 @@ class DatafdReader {
   Ring& ring_;
   DatafdTable& datafds_;
   Owner& owner_;
-  BufferRing buffers_;
-  std::vector<Line> lines_ = std::vector<Line>(kChannelCount, Line(kBuffers));
+  Line& line(const Datafd& datafd) { return *lines_[raw(datafd.channel)]; }
+
+  // By channel; those that never had a datafd have none.
+  std::array<std::unique_ptr<Line>, kChannelCount> lines_;
   std::size_t turn_ = 0;     // the channel of the next message, if there is one
   std::size_t waiting_ = 0;  // messages in all lines
   std::uint64_t arrived_ = 0;
-  std::size_t first_ = 0;  // channel to be started first
 };
+
+template <typename Fits>
+bool DatafdReader::turn_to(Fits&& fits) {
+  for (std::size_t i = 0; waiting_ > 0 && i < kChannelCount; ++i) {
+    const std::size_t channel = (turn_ + i) % kChannelCount;
+    if (has_message(channel) && fits(size(lines_[channel]->waiting.front()))) {
+      turn_ = channel;
+      return true;
+    }
+  }
+  return false;
+}
 
 }  // namespace ringknet

@@ -74,7 +74,8 @@ Error Engine::Impl::send_here(Channel channel, ConstBytes message) {
     return Error::kInvalid;
   if (!forwarding_)
     return Error::kForwardingOff;
-  const Error error = fabric_.can_send() ? forward(channel, message, false) : Error::kNoBuffers;
+  const Error error =
+      has_room(message.size()) ? forward(channel, message, false) : Error::kNoBuffers;
   room_wanted_ = room_wanted_ || error == Error::kNoBuffers;
   return error;
 }

@@ -108,7 +108,9 @@ class Engine::Impl final : private UdpReceiver::Owner,
   Instant sleep_until();
   std::optional<Duration> sleep_time(std::optional<Duration> limit);
   bool look(std::optional<Duration> limit);
-  bool anything_posted() const { return !posted_.empty() && (!forwarding_ || fabric_.can_send()); }
+  // Whether a message of this size can be dealt with: without forwarding it is dropped.
+  bool has_room(std::size_t size) const { return !forwarding_ || fabric_.can_send(size); }
+  bool anything_posted() { return !posted_.empty() && has_room(posted_.front().bytes.size()); }
   void dispatch();
   void catch_up();
   void run_calls();

@@ -62,6 +62,8 @@ EngineStatus Engine::Impl::datafd_add(int fd, Channel channel, int& application_
       fd < 1 ? ringknet::Datafd::make_pair(privileged_) : ringknet::Datafd::adopt(fd);
   if (!opened.datafd)
     return {.system = opened.error};
+  if (const int error = reader_.open(channel); error != 0)
+    return {.system = error};
   if (opened.datafd->owned() && opened.buffer_granted < kSocketBufferSize) {
     report({.kind = Trouble::Kind::kSocketBuffer, .size = opened.buffer_granted});
   }

@@ -176,15 +176,15 @@ void Engine::Impl::pump() {
     bool ready;
     void (Impl::*pump)();
   };
+  const auto fits = [this](std::size_t size) { return has_room(size); };
   for (;;) {
     const bool held = flush_ == Flush::kSending || flush_ == Flush::kLeaving;
+    const bool may_read = !reader_.empty() && (!held || reader_.oldest() < flush_mark_);
     const std::array<Source, 3> sources{
-        {{!reader_.empty() && (!held || reader_.oldest() < flush_mark_), &Impl::pump_one},
-         {!sync_calls_.empty(), &Impl::pump_sync},
-         {!posted_.empty(), &Impl::pump_posted}}};
+        {{may_read && reader_.turn_to(fits), &Impl::pump_one},
+         {!sync_calls_.empty() && fits(kMessageSizeMax), &Impl::pump_sync},
+         {anything_posted(), &Impl::pump_posted}}};
     if (std::ranges::none_of(sources, &Source::ready))
-      return;
-    if (forwarding_ && !fabric_.can_send())
       return;
     do {
       source_ = (source_ + 1) % sources.size();

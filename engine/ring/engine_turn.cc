@@ -53,10 +53,7 @@ void Engine::Impl::run(std::promise<Ring::Failure> started) {
 Ring::Failure Engine::Impl::open() {
   if (const Ring::Failure failure = ring_.open(); failure.error != 0)
     return failure;
-  int error = receiver_.open();
-  if (error == 0)
-    error = reader_.open();
-  if (error != 0)
+  if (const int error = receiver_.open(); error != 0)
     return Ring::failure(error);
   arm_wake();
   return {};

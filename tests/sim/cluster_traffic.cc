@@ -42,7 +42,7 @@ bool Cluster::send(std::size_t index, const Ledger::Draft& draft, bool broadcast
   }
   const FabricInspector inspector(*node.fabric);
   const MessageSeq before = inspector.last_seq();
-  const bool room = node.fabric->can_send();
+  const bool room = node.fabric->can_send(scratch_.size());
   const SendOutcome outcome =
       node.fabric->send(local(node), draft.channel, scratch_,
                         broadcast ? Destinations::all() : Destinations::to(hosts));

@@ -161,8 +161,9 @@ void Ledger::refused_as_seen(std::size_t node, std::uint32_t incarnation,
   ++mistaken_;
 }
 
-// A path without jitter keeps order, and so does a sender, but for what it sends once more over
-// another link. With four links this still says something: of what came over one of them.
+// A path without jitter keeps order, and so does a sender in each channel, but for what it sends
+// once more over another link. With four links this still says something: of what came over one of
+// them.
 bool Ledger::keeps_order(std::size_t from, std::size_t to, std::size_t link) const {
   return scenario_.path[from][to][link].jitter == Duration::zero() &&
          !(scenario_.features.send_failures && scenario_.links > 1);
@@ -172,7 +173,7 @@ void Ledger::check_order(std::size_t node, std::uint32_t incarnation, const Data
   const Message& message = messages_[datagram.message];
   if (!keeps_order(message.node, node, datagram.link))
     return;
-  Last& last = last_[node][message.node][datagram.link];
+  Last& last = last_[node][message.node][datagram.link][raw(message.draft.channel)];
   if (last.message != kNoMessage && last.sender_incarnation == message.incarnation &&
       last.receiver_incarnation == incarnation && last.message > datagram.message) {
     fail(name(datagram.message) + " reached " + label("node", node) + " after " +

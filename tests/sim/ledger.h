@@ -95,7 +95,9 @@ class Ledger {
   std::vector<Message> messages_;
   std::array<std::vector<Sequence>, kNodesMax> sequences_;  // by incarnation, oldest first
   std::array<std::array<std::uint32_t, kNodesMax>, kNodesMax> forgotten_{};
-  std::array<std::array<std::array<Last, kLinksMax>, kNodesMax>, kNodesMax> last_{};
+  // By receiver, sender, link and channel.
+  using LastOfChannels = std::array<Last, kChannelCount>;
+  std::array<std::array<std::array<LastOfChannels, kLinksMax>, kNodesMax>, kNodesMax> last_{};
   std::uint64_t deliveries_ = 0;
   std::uint64_t excused_ = 0;
   std::uint64_t mistaken_ = 0;

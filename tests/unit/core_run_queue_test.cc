@@ -22,12 +22,19 @@ struct Fixture {
   RunQueue queue{arena};
 
   // One packet, the way send() queues it.
-  RunRef push(std::size_t size, const std::vector<LinkRef>& targets) {
+  RunRef push(std::size_t size, const std::vector<LinkRef>& targets, Channel channel = {}) {
     const auto piece = arena.allocate(TransmitArena::Use::kData, size);
     REQUIRE(piece);
     const RunRef run{*piece, static_cast<std::uint32_t>(size), static_cast<std::uint32_t>(size)};
-    queue.push(run, targets);
+    queue.push(run, targets, channel, true);
     return run;
+  }
+  // A message of so many packets.
+  void push_long(std::size_t packet, std::size_t count, Channel channel = {}) {
+    const auto piece = arena.allocate(TransmitArena::Use::kData, packet * count);
+    REQUIRE(piece);
+    queue.push({*piece, static_cast<std::uint32_t>(packet), static_cast<std::uint32_t>(packet)},
+               {{target(2)}}, channel, false);
   }
   std::optional<RunQueue::Item> pop() {
     RunQueue::Item item;
@@ -94,7 +101,7 @@ TEST_CASE("run queue: several shorter packets do not end a run") {
   // A run of two packets of 60 bytes: only one shorter packet may end a run.
   const auto piece = fixture.arena.allocate(TransmitArena::Use::kData, 120);
   REQUIRE(piece);
-  fixture.queue.push({*piece, 60, 60}, kOne);
+  fixture.queue.push({*piece, 60, 60}, kOne, Channel{}, true);
   CHECK(fixture.pop()->run.piece.size == 100);
   CHECK(fixture.pop()->run.piece.size == 120);
 }
@@ -199,13 +206,62 @@ TEST_CASE("run queue: room for whole messages to every link or none") {
   CHECK(messages >= 4);
 }
 
-TEST_CASE("run queue: every link gets its packets in order and complete") {
+TEST_CASE("run queue: a short message overtakes long ones of other channels") {
+  Fixture fixture;
+  fixture.push_long(1000, 40, Channel{1});
+  fixture.push_long(1000, 40, Channel{1});
+  fixture.push(100, kOne, Channel{2});
+  fixture.push(90, kOne, Channel{3});
+  CHECK(fixture.pop()->run.piece.size == 190);
+  CHECK(fixture.pop()->run.piece.size == 40000);
+  fixture.push(80, kOne, Channel{2});
+  CHECK(fixture.pop()->run.piece.size == 80);
+  CHECK(fixture.pop()->run.piece.size == 40000);
+  CHECK_FALSE(fixture.pop());
+}
+
+TEST_CASE("run queue: no message overtakes one of its own channel") {
+  Fixture fixture;
+  fixture.push_long(1000, 40, Channel{1});
+  fixture.push(100, kOne, Channel{1});
+  CHECK(fixture.pop()->run.piece.size == 40100);
+  CHECK_FALSE(fixture.pop());
+  // Nor a long one a short one, however many others have gone before it.
+  for (int i = 0; i < 4; ++i)
+    fixture.push(20000, kOne, Channel{2});
+  fixture.push(30000, kOne, Channel{3});
+  fixture.push_long(1000, 50, Channel{3});
+  CHECK(fixture.pop()->run.piece.size + fixture.pop()->run.piece.size == 80000);
+  CHECK(fixture.pop()->run.piece.size == 30000);
+  CHECK(fixture.pop()->run.piece.size == 50000);
+  CHECK_FALSE(fixture.pop());
+}
+
+TEST_CASE("run queue: a long message has its turn, however many short ones come") {
+  Fixture fixture;
+  fixture.push_long(1000, 40, Channel{1});
+  std::size_t overtook = 0;
+  for (int i = 0; i < 1000; ++i) {
+    fixture.push(1000, kOne, Channel{2});
+    const auto item = fixture.pop();
+    REQUIRE(item);
+    fixture.end(*item);
+    if (item->run.piece.size == 40000)
+      break;
+    overtook += item->run.piece.size;
+  }
+  CHECK(overtook >= kRunBytesMax - 1000);
+  CHECK(overtook <= kRunBytesMax + 1000);
+}
+
+TEST_CASE("run queue: every link gets the packets of a channel in order, and all of them") {
   constexpr std::uint64_t kSeed = 61;
   CAPTURE(kSeed);
   Random random(kSeed);
   Fixture fixture;
-  std::map<unsigned, std::vector<unsigned>> sent;  // by host: the packets' numbers
-  std::map<unsigned, std::vector<unsigned>> received;
+  // The packets' numbers by host and channel, which a number ends with.
+  std::map<std::pair<unsigned, unsigned>, std::vector<unsigned>> sent;
+  std::map<std::pair<unsigned, unsigned>, std::vector<unsigned>> received;
   unsigned number = 0;
   for (int step = 0; step < 20000; ++step) {
     CAPTURE(step);
@@ -222,13 +278,15 @@ TEST_CASE("run queue: every link gets its packets in order and complete") {
       const auto piece = fixture.arena.allocate(TransmitArena::Use::kData, size);
       REQUIRE(piece);
       const MutableBytes bytes = fixture.arena.bytes(*piece);
-      ++number;
+      const unsigned channel = random.below(4);
+      number = (number / 4 + 1) * 4 + channel;
       HeaderWriter<4> writer(bytes);
       writer.u16<0>(static_cast<std::uint16_t>(number >> 16));
       writer.u16<2>(static_cast<std::uint16_t>(number & 0xffff));
       for (const LinkRef& to : targets)
-        sent[raw(to.host)].push_back(number);
-      fixture.queue.push({*piece, static_cast<std::uint32_t>(size), 1}, targets);
+        sent[{raw(to.host), channel}].push_back(number);
+      fixture.queue.push({*piece, static_cast<std::uint32_t>(size), 1}, targets,
+                         static_cast<Channel>(channel), random.chance(0.6));
       continue;
     }
     const auto item = fixture.pop();
@@ -239,8 +297,8 @@ TEST_CASE("run queue: every link gets its packets in order and complete") {
     for (std::size_t at = 0; at < run.size(); at += item->run.segment_size) {
       const auto reader = HeaderReader<4>::of(run.subspan(at));
       REQUIRE(reader);
-      received[raw(item->target.host)].push_back(unsigned{reader->u16<0>()} << 16 |
-                                                 reader->u16<2>());
+      const unsigned got = unsigned{reader->u16<0>()} << 16 | reader->u16<2>();
+      received[{raw(item->target.host), got % 4}].push_back(got);
     }
     fixture.end(*item);
   }
@@ -248,8 +306,8 @@ TEST_CASE("run queue: every link gets its packets in order and complete") {
     const ConstBytes run = fixture.arena.bytes(item->run.piece);
     for (std::size_t at = 0; at < run.size(); at += item->run.segment_size) {
       const auto reader = HeaderReader<4>::of(run.subspan(at));
-      received[raw(item->target.host)].push_back(unsigned{reader->u16<0>()} << 16 |
-                                                 reader->u16<2>());
+      const unsigned got = unsigned{reader->u16<0>()} << 16 | reader->u16<2>();
+      received[{raw(item->target.host), got % 4}].push_back(got);
     }
     fixture.end(*item);
   }
