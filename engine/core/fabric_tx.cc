@@ -22,11 +22,13 @@ static_assert(kHoldMax < SendWindow::kPatience / 2);
 }  // namespace
 
 bool Fabric::can_send(std::size_t size) const {
+  if (!runs_.has_room(link_count_))
+    return false;
+  if (arena_.has_room(TransmitArena::kSlabSize))
+    return true;
   const std::size_t packets = (size + kSliceSizeMin - 1) / kSliceSizeMin;
-  const std::size_t sealed =
-      packets * shape_.size(kDataHeaderSize + std::min<std::size_t>(size, kSliceSizeMin));
-  return runs_.has_room(link_count_) &&
-         arena_.has_room(std::min<std::size_t>(sealed, TransmitArena::kSlabSize));
+  const std::size_t clear = kDataHeaderSize + std::min<std::size_t>(size, kSliceSizeMin);
+  return arena_.has_room(packets * shape_.size(clear));
 }
 
 SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,
@@ -387,8 +389,8 @@ bool Fabric::poll_data(Transmit& out) {
   return false;
 }
 
-// Another usable link of the host that carries packets of this run, a sound one if there is one, and
-// if there is no other, the same one once more: what was in its way may have passed. None for
+// Another usable link of the host that carries packets of this run, a sound one if there is one,
+// and if there is no other, the same one once more: what was in its way may have passed. None for
 // ACTIVE, where the other links have their copy anyway.
 Link* Fabric::alternative(const LinkRef& ref, const RunRef& run) const {
   Host* host = hosts_.find(ref.host);

@@ -83,8 +83,9 @@ void DatafdReader::on_read(Datafd& datafd, const Completion& completion) {
     owner_.on_oversized(datafd.channel, size);
     return;
   }
-  if (waiting_++ == 0)
+  if (waiting_ == 0)
     turn_ = raw(datafd.channel);
+  waiting_ |= bit(raw(datafd.channel));
   line(datafd).waiting.push(
       {.buffer = completion.buffer(), .offset = 0, .size = size, .number = arrived_});
   ++arrived_;
@@ -152,11 +153,10 @@ void DatafdReader::pop() {
   } else {
     line.buffers.put(waiting.buffer);
     line.waiting.pop();
-    --waiting_;
+    if (line.waiting.empty())
+      waiting_ &= ~bit(turn_);
   }
-  do {
-    turn_ = (turn_ + 1) % kChannelCount;
-  } while (waiting_ > 0 && !has_message(turn_));
+  turn_ = waiting_ != 0 ? following((turn_ + 1) % kChannelCount, waiting_) : 0;
 }
 
 std::uint64_t DatafdReader::oldest() const {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 
@@ -82,8 +83,11 @@ class DatafdReader {
   std::size_t size(const Waiting& waiting) const {
     return std::min<std::size_t>(waiting.size, kMessageSizeMax);
   }
-  bool has_message(std::size_t channel) const {
-    return lines_[channel] != nullptr && !lines_[channel]->waiting.empty();
+  static std::uint32_t bit(std::size_t channel) { return std::uint32_t{1} << channel; }
+  // The first channel of a set, from `start` on and round.
+  static std::size_t following(std::size_t start, std::uint32_t channels) {
+    const int distance = std::countr_zero(std::rotr(channels, static_cast<int>(start)));
+    return (start + static_cast<std::size_t>(distance)) % kChannelCount;
   }
   void arm(Datafd& datafd);
   void on_read(Datafd& datafd, const Completion& completion);
@@ -98,19 +102,21 @@ class DatafdReader {
 
   // By channel; those that never had a datafd have none.
   std::array<std::unique_ptr<Line>, kChannelCount> lines_;
-  std::size_t turn_ = 0;     // the channel of the next message, if there is one
-  std::size_t waiting_ = 0;  // messages in all lines
+  std::size_t turn_ = 0;       // the channel of the next message, if there is one
+  std::uint32_t waiting_ = 0;  // a bit for each channel that has messages
+  static_assert(kChannelCount == 32);
   std::uint64_t arrived_ = 0;
 };
 
 template <typename Fits>
 bool DatafdReader::turn_to(Fits&& fits) {
-  for (std::size_t i = 0; waiting_ > 0 && i < kChannelCount; ++i) {
-    const std::size_t channel = (turn_ + i) % kChannelCount;
-    if (has_message(channel) && fits(size(lines_[channel]->waiting.front()))) {
+  for (std::uint32_t left = waiting_; left != 0;) {
+    const std::size_t channel = following(turn_, left);
+    if (fits(size(lines_[channel]->waiting.front()))) {
       turn_ = channel;
       return true;
     }
+    left &= ~bit(channel);
   }
   return false;
 }
