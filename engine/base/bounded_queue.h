@@ -15,15 +15,16 @@ namespace ringknet {
 template <typename T>
 class BoundedQueue {
  public:
-  explicit BoundedQueue(std::size_t capacity) : items_(std::bit_ceil(capacity)) {}
+  explicit BoundedQueue(std::size_t capacity)
+      : capacity_(std::bit_ceil(capacity)), items_(capacity_) {}
 
-  std::size_t capacity() const { return items_.size(); }
+  std::size_t capacity() const { return capacity_; }
   std::size_t size() const { return size_; }
   std::size_t room() const { return capacity() - size_; }
   bool empty() const { return size_ == 0; }
 
   bool push(T value) {
-    if (size_ == items_.size())
+    if (size_ == capacity_)
       return false;
     items_[index(size_)] = std::move(value);
     ++size_;
@@ -52,18 +53,20 @@ class BoundedQueue {
 
   // Configuration-time growth; the order of what is queued is kept.
   void grow(std::size_t capacity) {
-    if (capacity <= items_.size())
+    if (capacity <= capacity_)
       return;
     std::vector<T> larger(std::bit_ceil(capacity));
     for (std::size_t i = 0; i < size_; ++i)
       larger[i] = std::move(at(i));
     items_ = std::move(larger);
+    capacity_ = items_.size();
     head_ = 0;
   }
 
  private:
-  std::size_t index(std::size_t offset) const { return (head_ + offset) & (items_.size() - 1); }
+  std::size_t index(std::size_t offset) const { return (head_ + offset) & (capacity_ - 1); }
 
+  std::size_t capacity_;  // a power of two; what items_ would have to compute
   std::vector<T> items_;
   std::size_t head_ = 0;
   std::size_t size_ = 0;
