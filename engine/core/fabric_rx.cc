@@ -5,13 +5,6 @@
 #include "engine/core/fabric.h"
 
 namespace ringknet {
-namespace {
-
-// Reading the clock twice takes a fifth of the time that it takes to open a packet, so that is not
-// done for each.
-constexpr std::uint64_t kTimedEvery = 16;
-
-}  // namespace
 
 std::optional<Delivery> Fabric::on_datagram(Instant now, SocketId socket, const Address& from,
                                             MutableBytes bytes) {

@@ -121,16 +121,19 @@ ConstBytes Fabric::compress(ConstBytes message, std::uint8_t& id) {
   return message;
 }
 
-// Lays the packets of a message one behind the other, seals them and queues them in runs. False if
-// one could not be sealed: then none is sent.
+// Lays the packets of a message one behind the other, seals them, each while it is still in the
+// cache unless all together take less, and queues them in runs. False if one could not be sealed:
+// then none is sent.
 bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
                            const TransmitArena::Piece& piece) {
   const std::size_t part_max = std::min<std::size_t>(slice, message.size());
   const std::size_t full_packet = shape_.size(kDataHeaderSize + part_max);
   MutableBytes rest = arena_.bytes(piece);
   DataHeader fragment = header;
+  const bool in_a_row = keyring_.seals_rows();
+  bool sealed = true;
   std::size_t clear = 0;
-  for (std::size_t index = 1; index <= header.fragment_count; ++index) {
+  for (std::size_t index = 1; index <= header.fragment_count && sealed; ++index) {
     if (!header.whole())
       fragment.fragment_index = static_cast<std::uint8_t>(index);
     const ConstBytes left = message.subspan((index - 1) * part_max);
@@ -140,9 +143,13 @@ bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::ui
     rest = rest.subspan(packet.size());
     encode(fragment, packet.subspan(shape_.lead));
     std::memcpy(packet.data() + shape_.lead + kDataHeaderSize, part.data(), part.size());
+    if (!in_a_row)
+      sealed = seal_data(packet, 1, clear, clear);
   }
-  const bool sealed =
-      seal_data(arena_.bytes(piece), header.fragment_count, kDataHeaderSize + part_max, clear);
+  if (in_a_row) {
+    sealed =
+        seal_data(arena_.bytes(piece), header.fragment_count, kDataHeaderSize + part_max, clear);
+  }
   if (sealed) {
     const std::size_t run_bytes =
         full_packet * std::clamp<std::size_t>(kRunBytesMax / full_packet, 1, kRunSegmentsMax);
@@ -164,10 +171,12 @@ bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::ui
 bool Fabric::seal_data(MutableBytes row, std::size_t count, std::size_t clear, std::size_t last) {
   if (keyring_.in_use() == 0)
     return true;
-  const Instant began = read_stopwatch();
-  if (!keyring_.seal_row(row, clear, last))
+  const bool timed = sends_ % kTimedEvery == 1;
+  const Instant began = timed ? read_stopwatch() : Instant{};
+  if (!(count == 1 ? keyring_.seal(row, last) : keyring_.seal_row(row, clear, last)))
     return false;
-  stats_.tx_seal.add(read_stopwatch() - began, count);
+  if (timed)
+    stats_.tx_seal.add(read_stopwatch() - began, count);
   stats_.tx_sealed += count;
   stats_.tx_seal_overhead += row.size() - (count - 1) * clear - last;
   return true;

@@ -75,6 +75,7 @@ class Keyring {
   [[nodiscard]] bool seal_row(MutableBytes row, std::size_t clear, std::size_t last) {
     return at(use_)->seal_row(row, clear, last);
   }
+  bool seals_rows() const { return use_ != 0 && at(use_)->seals_rows(); }
   // The slot in use is tried first, then the others, then clear, if that is allowed.
   [[nodiscard]] OpenResult open(MutableBytes buffer);
 

@@ -77,6 +77,8 @@ class Sealer {
   // which has `last` and is not larger. A sealer may work on several at once. False: none of them
   // must be sent.
   [[nodiscard]] virtual bool seal_row(MutableBytes row, std::size_t clear, std::size_t last);
+  // Whether that takes less time than sealing them one by one.
+  virtual bool seals_rows() const { return false; }
 
   // Unless claims(buffer) was true, a drop leaves the buffer as it was, for the next key to try.
   [[nodiscard]] virtual OpenResult open(MutableBytes buffer) = 0;

@@ -63,6 +63,7 @@ class WatchedSealer final : public Sealer {
     }
     return true;
   }
+  bool seals_rows() const override { return inner_->seals_rows(); }
   OpenResult open(MutableBytes buffer) override { return inner_->open(buffer); }
   bool claims(ConstBytes packet) const override { return inner_->claims(packet); }
   bool challenges() const override { return inner_->challenges(); }

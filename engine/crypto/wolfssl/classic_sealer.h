@@ -36,6 +36,7 @@ class ClassicSealer final : public Sealer {
   std::string_view name() const override { return name_; }
   bool seal(MutableBytes buffer, std::size_t clear) override;
   bool seal_row(MutableBytes row, std::size_t clear, std::size_t last) override;
+  bool seals_rows() const override { return rows_ != nullptr; }
   OpenResult open(MutableBytes buffer) override;
 
  private:
