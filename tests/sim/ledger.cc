@@ -162,8 +162,7 @@ void Ledger::refused_as_seen(std::size_t node, std::uint32_t incarnation,
 }
 
 // A path without jitter keeps order, and so does a sender in each channel, but for what it sends
-// once more because sending failed. With four links this still says something: of what came over
-// one of them.
+// once more because sending failed. Of what came over one link this says something with many, too.
 bool Ledger::keeps_order(std::size_t from, std::size_t to, std::size_t link) const {
   return scenario_.path[from][to][link].jitter == Duration::zero() &&
          !scenario_.features.send_failures;

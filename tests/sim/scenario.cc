@@ -63,6 +63,10 @@ constexpr Switch kSwitches[] = {
 // Real ciphers take half of the time of a run without showing more: as many seeds as prove that.
 constexpr double kRealCiphers = 0.0625;
 
+// One seed in so many has more than four links: they are as rare outside, and each costs time.
+constexpr std::uint64_t kWideEvery = 24;
+constexpr std::size_t kLinksOften = 4;
+
 // What may lose messages or take links down; a gentle seed has none of it.
 constexpr bool Features::*kRough[] = {
     &Features::loss,          &Features::cuts,   &Features::one_way_cuts,
@@ -194,7 +198,9 @@ Scenario Scenario::from_seed(std::uint64_t seed, const std::vector<std::string>&
   scenario.features = scenario.drawn;
   switch_off(scenario.features, without);
   scenario.nodes = random.chance(0.5) ? 2 : random.between(3, kNodesMax);
-  scenario.links = random.between(1, kLinksMax);
+  scenario.links = random.between(1, kLinksOften);
+  if (Random wide = random_for(seed, Stream::kWide); wide.below(kWideEvery) == 2)
+    scenario.links = wide.between(kLinksOften + 1, kLinksMax);
   draw_links(random, scenario);
   for (std::size_t a = 0; a < scenario.nodes; ++a) {
     for (std::size_t b = 0; b < scenario.nodes; ++b) {

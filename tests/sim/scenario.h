@@ -37,7 +37,7 @@
 namespace ringknet::sim {
 
 inline constexpr std::size_t kNodesMax = 5;
-inline constexpr std::size_t kLinksMax = 4;
+inline constexpr std::size_t kLinksMax = 8;
 // What a received datagram takes up in a socket at least, as the kernel counts.
 inline constexpr std::size_t kPacketInSocketMin = 768;
 
@@ -161,7 +161,8 @@ enum class Stream : std::uint64_t {
   kNode,
   kKeys,
   kIntruder,
-  kCiphers
+  kCiphers,
+  kWide
 };
 inline Random random_for(std::uint64_t seed, Stream stream) {
   Random base(seed);
