@@ -609,7 +609,7 @@ struct knet_handle_stats {
 
   uint64_t tx_crypt_packets;       /* packets encrypted: data and control */
   uint64_t tx_crypt_byte_overhead; /* bytes that encryption added to data packets */
-  uint64_t tx_crypt_time_ave;      /* time per data packet */
+  uint64_t tx_crypt_time_ave;      /* time per data packet, of each sixteenth message */
   uint64_t tx_crypt_time_min;
   uint64_t tx_crypt_time_max;
   uint64_t rx_crypt_packets;  /* data packets decrypted */

@@ -26,9 +26,10 @@ bool Fabric::can_send(std::size_t size) const {
     return false;
   if (arena_.has_room(TransmitArena::kSlabSize))
     return true;
+  // Neither more packets nor longer envelopes than these, whatever slices its links will have.
   const std::size_t packets = (size + kSliceSizeMin - 1) / kSliceSizeMin;
-  const std::size_t clear = kDataHeaderSize + std::min<std::size_t>(size, kSliceSizeMin);
-  return arena_.has_room(packets * shape_.size(clear));
+  const std::size_t around = shape_.lead + kDataHeaderSize + shape_.block + shape_.mac;
+  return arena_.has_room(size + packets * around);
 }
 
 SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,

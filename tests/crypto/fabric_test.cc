@@ -67,6 +67,34 @@ bool is_clear(const Packet& packet) {
 
 }  // namespace
 
+TEST_CASE("secured fabric: room that can_send() sees is enough for the envelopes") {
+  for (const NamedSuite& suite : {kClassic, kNative, kHashOnly}) {
+    CAPTURE(label(suite));
+    Secured secured(suite, {.transmit_slabs = 4});
+    Cluster& cluster = *secured.cluster;
+    REQUIRE(cluster.connect());
+    Fabric& fabric = cluster.fabric(1);
+    REQUIRE(fabric.set_manual_mtu(cluster.now, 576));  // the smallest packets, so the most of them
+    Node& node = cluster.node(1);
+    Random random(1);
+    std::size_t refused = 0;
+    for (int round = 0; round < 50; ++round) {
+      node.holding = true;
+      for (int step = 0; step < 400; ++step) {
+        const std::size_t size = random.between(1, 1600);
+        const bool room = fabric.can_send(size);
+        refused += room ? 0 : 1;
+        const Error expected = room ? Error::kNone : Error::kNoBuffers;
+        REQUIRE(cluster.send(1, pattern(size)).error == expected);
+      }
+      node.holding = false;
+      cluster.finish_held(1);
+      cluster.run_for(5ms);
+    }
+    CHECK(refused > 1000);
+  }
+}
+
 TEST_CASE("secured fabric: links, MTU and messages of every size") {
   for (const NamedSuite& suite : {kClassic, kOtherClassic, kNative, kOtherNative, kHashOnly}) {
     CAPTURE(label(suite));

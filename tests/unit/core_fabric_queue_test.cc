@@ -95,9 +95,9 @@ TEST_CASE("fabric queue: can_send keeps its word until nothing goes any more") {
     node.holding = true;
     std::size_t sent = 0;
     for (int step = 0; step < 3000; ++step) {
-      if (node.fabric.can_send()) {
-        const std::size_t size =
-            random.chance(0.1) ? random.between(1, 65536) : random.between(1, 3000);
+      const std::size_t size =
+          random.chance(0.1) ? random.between(1, 65536) : random.between(1, 3000);
+      if (node.fabric.can_send(size)) {
         REQUIRE(
             node.fabric.send(cluster.now, Channel{0}, pattern(size), Destinations::all()).error ==
             Error::kNone);
