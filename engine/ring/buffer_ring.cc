@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace ringknet {
@@ -31,10 +32,12 @@ BufferRing::~BufferRing() {
     munmap(entries_, entries_size_);
 }
 
-int BufferRing::open(Ring& ring, std::uint16_t group, std::uint32_t count, std::size_t size) {
+int BufferRing::open(Ring& ring, std::uint16_t group, std::uint32_t count, std::uint32_t few,
+                     std::size_t size) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   group_ = group;
   count_ = count;
+  few_ = few;
   stride_ = (size + page - 1) / page * page;
   entries_size_ = count * sizeof(io_uring_buf);
   entries_ = static_cast<io_uring_buf_ring*>(map(entries_size_));
@@ -52,12 +55,26 @@ int BufferRing::open(Ring& ring, std::uint16_t group, std::uint32_t count, std::
   if (result < 0)
     return -result;
   io_uring_buf_ring_init(entries_);
-  for (std::uint32_t i = 0; i < count; ++i)
-    put(static_cast<std::uint16_t>(i));
+  kept_.reserve(count);
+  for (std::uint32_t i = count; i > 0; --i) {
+    const auto buffer = static_cast<std::uint16_t>(i - 1);
+    i > few ? kept_.push_back(buffer) : offer(buffer);
+  }
   return 0;
 }
 
-void BufferRing::put(std::uint16_t buffer) {
+void BufferRing::put(std::uint16_t buffer, std::size_t held) {
+  longest_ = std::max(held, longest_ - longest_ / 8);
+  const std::size_t wanted =
+      std::max<std::size_t>(few_, kCached / std::max<std::size_t>(longest_, kCached / count_));
+  kept_.push_back(buffer);
+  while (!kept_.empty() && in_use() < wanted) {
+    offer(kept_.back());
+    kept_.pop_back();
+  }
+}
+
+void BufferRing::offer(std::uint16_t buffer) {
   io_uring_buf_ring_add(entries_, bytes(buffer).data(), static_cast<unsigned>(stride_), buffer,
                         io_uring_buf_ring_mask(count_), 0);
   io_uring_buf_ring_advance(entries_, 1);

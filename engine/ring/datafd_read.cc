@@ -25,7 +25,7 @@ int DatafdReader::open(Channel channel) {
     return 0;
   auto opened = std::make_unique<Line>();
   const auto group = static_cast<std::uint16_t>(kFirstGroup + raw(channel));
-  const int error = opened->buffers.open(ring_, group, kBuffers, kBufferSize);
+  const int error = opened->buffers.open(ring_, group, kBuffers, kFewBuffers, kBufferSize);
   if (error == 0)
     line = std::move(opened);
   return error;
@@ -66,7 +66,7 @@ void DatafdReader::on_completion(const Completion& completion) {
     on_read(*datafd, completion);
   } else {
     if (completion.has_buffer())
-      buffers.put(completion.buffer());
+      buffers.put(completion.buffer(), 0);
     if (!datafd->closing) {
       completion.result >= 0 ? on_nothing(*datafd) : on_failure(*datafd, -completion.result);
     }
@@ -79,7 +79,7 @@ void DatafdReader::on_read(Datafd& datafd, const Completion& completion) {
   datafd.read.flush -= size;
   datafd.read.wait_readable = true;
   if (size > kMessageSizeMax && !datafd.is_stream()) {
-    line(datafd).buffers.put(completion.buffer());
+    line(datafd).buffers.put(completion.buffer(), size);
     owner_.on_oversized(datafd.channel, size);
     return;
   }
@@ -151,7 +151,7 @@ void DatafdReader::pop() {
     waiting.offset += kMessageSizeMax;
     waiting.size -= kMessageSizeMax;
   } else {
-    line.buffers.put(waiting.buffer);
+    line.buffers.put(waiting.buffer, waiting.offset + waiting.size);
     line.waiting.pop();
     if (line.waiting.empty())
       waiting_ &= ~bit(turn_);

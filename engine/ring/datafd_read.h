@@ -75,6 +75,7 @@ class DatafdReader {
     std::uint64_t number = 0;
   };
   static constexpr std::uint32_t kBuffers = 32;
+  static constexpr std::uint32_t kFewBuffers = 4;  // of long messages
   struct Line {
     BufferRing buffers;
     BoundedQueue<Waiting> waiting{kBuffers};

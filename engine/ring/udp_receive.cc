@@ -56,7 +56,7 @@ std::size_t joined_size(io_uring_recvmsg_out* out, msghdr* layout) {
 int UdpReceiver::open() {
   layout_.msg_namelen = kNameSize;
   layout_.msg_controllen = kControlSize;
-  return buffers_.open(ring_, kGroup, kBuffers, kBufferSize);
+  return buffers_.open(ring_, kGroup, kBuffers, kBuffers, kBufferSize);
 }
 
 void UdpReceiver::arm(UdpSocket& socket) {
@@ -80,7 +80,7 @@ void UdpReceiver::on_completion(const Completion& completion, Instant now) {
       socket->receive.failures = 0;
       on_buffer(completion);
     }
-    buffers_.put(completion.buffer());
+    buffers_.put(completion.buffer(), 0);
   } else if (socket != nullptr && !socket->closing && completion.result < 0) {
     on_failure(*socket, -completion.result, now);
   }

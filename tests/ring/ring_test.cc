@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -93,55 +94,104 @@ TEST_CASE("ring: closing ends what is still going on") {
   close(ends[1]);
 }
 
-TEST_CASE("buffer ring: runs out, recovers, and hands out every buffer") {
-  BufferRing buffers;
-  Ring ring;
-  REQUIRE(ring.open().error == 0);
-  REQUIRE(buffers.open(ring, 5, 8, 100) == 0);
-  int ends[2];
-  REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) == 0);
-  for (int i = 0; i < 9; ++i)
-    REQUIRE(send(ends[1], &i, sizeof(i), 0) == sizeof(i));
-  const auto receive = [&] {
+namespace {
+
+// A group of 8 buffers, at least 4 of them in use, and a socket whose messages, numbered from 0,
+// are read into them.
+struct BufferBench {
+  static constexpr std::uint32_t kFew = 4;
+
+  BufferBench() {
+    REQUIRE(ring.open().error == 0);
+    REQUIRE(buffers.open(ring, 5, 8, kFew, 100) == 0);
+    REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) == 0);
+  }
+  ~BufferBench() {
+    ring.close();
+    close(ends[0]);
+    close(ends[1]);
+  }
+  // Fills the socket and takes buffers, in order, until none is left.
+  std::vector<std::uint16_t> exhaust() {
+    while (send(ends[1], &last, sizeof(last), 0) == sizeof(last))
+      ++last;
     ring.queue({OpKind::kRead, 0, 0}, [&](io_uring_sqe* sqe) {
       io_uring_prep_recv_multishot(sqe, ends[0], nullptr, 0, 0);
       sqe->flags |= IOSQE_BUFFER_SELECT;
       sqe->buf_group = buffers.group();
     });
-  };
-  receive();
-  std::vector<std::uint16_t> taken;
-  bool starved = false;
-  Completion completion;
-  while (!starved) {
-    ring.wait(std::nullopt);
-    while (ring.take(completion)) {
-      starved = starved || completion.result == -ENOBUFS;
-      if (!completion.has_buffer()) {
-        continue;
+    std::vector<std::uint16_t> taken;
+    bool starved = false;
+    while (!starved) {
+      ring.wait(std::nullopt);
+      Completion completion;
+      while (ring.take(completion)) {
+        starved = starved || completion.result == -ENOBUFS;
+        if (!completion.has_buffer())
+          continue;
+        buffers.took();
+        int number = -1;
+        REQUIRE(completion.result == sizeof(number));
+        std::memcpy(&number, buffers.bytes(completion.buffer()).data(), sizeof(number));
+        CHECK(number == next++);
+        taken.push_back(completion.buffer());
       }
-      buffers.took();
-      int number = -1;
-      REQUIRE(completion.result == sizeof(number));
-      std::memcpy(&number, buffers.bytes(completion.buffer()).data(), sizeof(number));
-      CHECK(number == static_cast<int>(taken.size()));
-      taken.push_back(completion.buffer());
     }
+    return taken;
   }
-  CHECK(taken.size() == 8);
+
+  BufferRing buffers;
+  Ring ring;
+  int ends[2];
+  int last = 0;
+  int next = 0;
+};
+
+}  // namespace
+
+TEST_CASE("buffer ring: runs out, recovers, and hands out every buffer") {
+  BufferBench bench;
+  BufferRing& buffers = bench.buffers;
+  std::vector<std::uint16_t> taken = bench.exhaust();
+  CHECK(taken.size() == BufferBench::kFew);
   CHECK_FALSE(buffers.recovered());
-  buffers.put(taken[3]);
+  for (const std::uint16_t buffer : taken)
+    buffers.put(buffer, sizeof(int));
+  CHECK(buffers.in_use() == 8);
+  taken = bench.exhaust();
+  CHECK(std::set(taken.begin(), taken.end()).size() == 8);
   CHECK_FALSE(buffers.recovered());
-  buffers.put(taken[5]);
+  buffers.put(taken[3], sizeof(int));
+  CHECK_FALSE(buffers.recovered());
+  buffers.put(taken[5], sizeof(int));
   CHECK(buffers.recovered());
-  receive();
-  ring.wait(std::nullopt);
-  REQUIRE(ring.take(completion));
-  CHECK(completion.has_buffer());
-  CHECK(completion.buffer() == taken[3]);
-  ring.close();
-  close(ends[0]);
-  close(ends[1]);
+  CHECK(bench.exhaust() == std::vector{taken[3], taken[5]});
+}
+
+TEST_CASE("buffer ring: few buffers go round while what they hold is long") {
+  BufferBench bench;
+  BufferRing& buffers = bench.buffers;
+  for (const std::uint16_t buffer : bench.exhaust())
+    buffers.put(buffer, 0);
+  REQUIRE(buffers.in_use() == 8);
+  const std::vector<std::uint16_t> taken = bench.exhaust();
+  REQUIRE(taken.size() == 8);
+  for (const std::uint16_t buffer : taken)
+    buffers.put(buffer, BufferRing::kCached / BufferBench::kFew);
+  CHECK(buffers.in_use() == BufferBench::kFew);
+  CHECK(buffers.recovered());
+  // What was put back last is used first: it is in the cache.
+  const std::vector<std::uint16_t> hot = bench.exhaust();
+  CHECK(hot == std::vector(taken.begin() + 4, taken.end()));
+  // One short one does not bring back the others, many do.
+  buffers.put(hot[0], 1);
+  CHECK(buffers.in_use() == BufferBench::kFew);
+  for (int i = 0; i < 100; ++i) {
+    const std::vector<std::uint16_t> next = bench.exhaust();
+    for (const std::uint16_t buffer : next)
+      buffers.put(buffer, 1);
+  }
+  CHECK(buffers.in_use() == 8);
 }
 
 struct Count final : Call {
