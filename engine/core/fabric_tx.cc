@@ -399,23 +399,22 @@ bool Fabric::poll_data(Transmit& out) {
   return false;
 }
 
-// Another usable link of the host that carries packets of this run, a sound one if there is one,
-// and if there is no other, the same one once more: what was in its way may have passed. None for
-// ACTIVE, where the other links have their copy anyway.
+// Where a run goes that did not leave by one link: another usable one of the host that carries its
+// packets, a sound one if there is one, and if there is no other, the same one once more: what was
+// in its way may have passed. With ACTIVE the others have copies of their own.
 Link* Fabric::alternative(const LinkRef& ref, const RunRef& run) const {
-  Host* host = hosts_.find(ref.host);
-  if (host == nullptr || host->policy == Policy::kActive)
+  const Host* host = hosts_.find(ref.host);
+  if (host == nullptr)
     return nullptr;
-  Link* suspect = nullptr;
+  Link* other = nullptr;
   for (const auto& link : host->links) {
     if (!link || link->ref == ref || link->loopback() || !link->usable() || link->slice < run.slice)
       continue;
-    if (!link->suspect())
-      return link.get();
-    suspect = suspect == nullptr ? link.get() : suspect;
+    if (other == nullptr || (other->suspect() && !link->suspect()))
+      other = link.get();
   }
-  if (suspect != nullptr)
-    return suspect;
+  if (other != nullptr)
+    return host->policy == Policy::kActive ? nullptr : other;
   Link* same = find_link(ref);
   return same != nullptr && same->usable() ? same : nullptr;
 }

@@ -293,7 +293,12 @@ TEST_CASE("fabric queue: a failed send to one host does not touch the others") {
 }
 
 TEST_CASE("fabric queue: where no other link will do, the same one is tried once more") {
-  Cluster cluster;
+  Cluster::Settings settings;
+  SUBCASE("PASSIVE") {}
+  SUBCASE("ACTIVE") {
+    settings.policy = Policy::kActive;
+  }
+  Cluster cluster(settings);
   REQUIRE(cluster.connect());
   Fabric& fabric = cluster.fabric(1);
   fabric.send(cluster.now, Channel{0}, kPayload, Destinations::all());
