@@ -98,6 +98,8 @@ class CorosyncCluster:
             if daemon.running() and daemon.ready:
                 print(f"--- state of node {number} ({daemon.library})")
                 print(daemon.run_tool("corosync-cfgtool", "-s", check=False))
+            print(f"--- datagrams of node {number}, as its kernel counts them")
+            print(self.network.node_space(number).run("grep", "^Udp:", "/proc/net/snmp"))
 
     def notice_time(self):
         """Seconds in which a silent link must be noticed: its timeout and one PING interval, as
