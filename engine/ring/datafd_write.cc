@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace ringknet {
@@ -32,22 +33,54 @@ int DatafdWriter::write_now(Datafd& datafd, ConstBytes bytes, std::size_t& writt
   return 0;
 }
 
-int DatafdWriter::write(Datafd& datafd, ConstBytes message) {
+void DatafdWriter::write(Datafd& datafd, ConstBytes message) {
+  write_collected();
+  write_or_keep(datafd, message);
+}
+
+void DatafdWriter::collect(Datafd& datafd, ConstBytes message) {
+  if (!datafd.is_socket() || datafd.is_stream()) {
+    write(datafd, message);
+    return;
+  }
+  if (collector_ != &datafd || collected_ == kCollectedMax)
+    write_collected();
+  collector_ = &datafd;
+  messages_[collected_] = {const_cast<std::byte*>(message.data()), message.size()};
+  ++collected_;
+}
+
+void DatafdWriter::write_collected() {
+  std::size_t done = 0;
+  if (collected_ > 1 && collector_->write.pending.empty()) {
+    const int written = sendmmsg(collector_->descriptor(), headers_.data(),
+                                 static_cast<unsigned>(collected_), MSG_DONTWAIT | MSG_NOSIGNAL);
+    done = static_cast<std::size_t>(std::max(written, 0));
+  }
+  // The rest, one by one: what fails finds out why.
+  for (; done < collected_; ++done) {
+    write_or_keep(*collector_, {static_cast<const std::byte*>(messages_[done].iov_base),
+                                messages_[done].iov_len});
+  }
+  collected_ = 0;
+}
+
+void DatafdWriter::write_or_keep(Datafd& datafd, ConstBytes message) {
   PendingMessages& pending = datafd.write.pending;
   // Not only when the poll says so: a socket counts as writable again only when it is three
   // quarters empty.
   if (!pending.empty())
     flush(datafd);
-  if (!pending.empty())
-    return pending.push(message) ? 0 : EAGAIN;
+  const bool waits = !pending.empty();
   std::size_t written = 0;
-  const int error = write_now(datafd, message, written);
-  if (error != EAGAIN)
-    return error;
-  if (!pending.push(message.subspan(written)))
-    return EAGAIN;
-  arm(datafd);
-  return 0;
+  int error = waits ? EAGAIN : write_now(datafd, message, written);
+  if (error == EAGAIN && pending.push(message.subspan(written))) {
+    if (!waits)
+      arm(datafd);
+    error = 0;
+  }
+  if (error != 0)
+    owner_.on_write_error(datafd, error);
 }
 
 bool DatafdWriter::backlogged() {

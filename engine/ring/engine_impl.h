@@ -122,6 +122,7 @@ class Engine::Impl final : private UdpReceiver::Owner,
 
   // Parts' reports.
   void on_datagram(SocketId socket, const Address& from, MutableBytes bytes) override;
+  void on_datagrams_end() override;
   void on_truncated() override;
   void on_receive_error(UdpSocket& socket, int error) override;
   void on_transmit_done(TransmitId id, const TransmitResult& result) override;
@@ -135,7 +136,8 @@ class Engine::Impl final : private UdpReceiver::Owner,
   // engine_messages.cc
   void deliver(const Delivery& delivery);
   Drop find_reader(const Delivery& delivery, Channel& channel);
-  void write_to(Channel channel, ConstBytes message, HostId from);
+  // `stays`: the message stays as it is until on_datagrams_end().
+  void write_to(Channel channel, ConstBytes message, HostId from, bool stays);
   void drop(Channel channel, Drop reason);
   Error forward(Channel channel, ConstBytes message, bool sync);
   Error try_sync(Channel channel, ConstBytes message);

@@ -73,8 +73,10 @@ EngineStatus Engine::Impl::datafd_add(int fd, Channel channel, int& application_
 
 void Engine::Impl::datafd_remove(Channel channel) {
   ringknet::Datafd* datafd = datafds_.find(channel);
-  if (datafd != nullptr)
-    datafds_.close(ring_, *datafd);
+  if (datafd == nullptr)
+    return;
+  writer_.write_collected();  // a filter may remove it in the midst of a receive buffer
+  datafds_.close(ring_, *datafd);
 }
 
 Engine::Datafd Engine::Impl::datafd(Channel channel) const {

@@ -52,6 +52,10 @@ void Engine::Impl::on_datagram(SocketId socket, const Address& from, MutableByte
     fabric_.release_message(delivery->buffer);
 }
 
+void Engine::Impl::on_datagrams_end() {
+  writer_.write_collected();
+}
+
 void Engine::Impl::deliver(const Delivery& delivery) {
   Channel channel = delivery.channel;
   const Drop reason = find_reader(delivery, channel);
@@ -59,7 +63,9 @@ void Engine::Impl::deliver(const Delivery& delivery) {
     drop(channel, reason);
     return;
   }
-  write_to(channel, delivery.bytes, delivery.from);
+  // A message in one packet lies in the receive buffer, until on_datagrams_end().
+  const bool stays = delivery.buffer == MessageBufferId::kNone;
+  write_to(channel, delivery.bytes, delivery.from, stays);
 }
 
 // Who reads the message: the filter may change the channel. kCount: nothing against it.
@@ -85,7 +91,7 @@ Drop Engine::Impl::find_reader(const Delivery& delivery, Channel& channel) {
   return Drop::kCount;
 }
 
-void Engine::Impl::write_to(Channel channel, ConstBytes message, HostId from) {
+void Engine::Impl::write_to(Channel channel, ConstBytes message, HostId from, bool stays) {
   if (direct_.test(raw(channel))) {
     hand_over(channel, message, from);
     return;
@@ -95,16 +101,12 @@ void Engine::Impl::write_to(Channel channel, ConstBytes message, HostId from) {
     drop(channel, Drop::kChannelClosed);
     return;
   }
-  const int error = writer_.write(*datafd, message);
-  if (error == 0)
-    return;
-  notify(*datafd, Direction::kRx, -1, error);
-  drop(channel, error == EAGAIN ? Drop::kReaderSlow : Drop::kReaderError);
+  stays ? writer_.collect(*datafd, message) : writer_.write(*datafd, message);
 }
 
 void Engine::Impl::on_write_error(const ringknet::Datafd& datafd, int error) {
   notify(datafd, Direction::kRx, -1, error);
-  drop(datafd.channel, Drop::kReaderError);
+  drop(datafd.channel, error == EAGAIN ? Drop::kReaderSlow : Drop::kReaderError);
 }
 
 void Engine::Impl::drop(Channel channel, Drop reason) {
@@ -147,7 +149,7 @@ Error Engine::Impl::forward(Channel channel, ConstBytes message, bool sync) {
   if (outcome.error == Error::kNoBuffers)
     return outcome.error;
   if (outcome.local) {
-    write_to(channel, message, fabric_.self());
+    write_to(channel, message, fabric_.self(), false);
     // Nobody else could be reached, but there was somebody.
     if (outcome.error == Error::kHostDown)
       return Error::kNone;

@@ -79,6 +79,7 @@ void UdpReceiver::on_completion(const Completion& completion, Instant now) {
     if (socket != nullptr) {
       socket->receive.failures = 0;
       on_buffer(completion);
+      owner_.on_datagrams_end();
     }
     buffers_.put(completion.buffer(), 0);
   } else if (socket != nullptr && !socket->closing && completion.result < 0) {

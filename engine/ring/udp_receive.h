@@ -24,9 +24,11 @@ class UdpReceiver {
   class Owner {
    public:
     virtual ~Owner() = default;
-    // One datagram, borrowed for the call. Anything may be called from inside, closing the socket
-    // included.
+    // One datagram, borrowed until on_datagrams_end(). Anything may be called from inside, closing
+    // the socket included.
     virtual void on_datagram(SocketId socket, const Address& from, MutableBytes bytes) = 0;
+    // That was all of one receive buffer.
+    virtual void on_datagrams_end() = 0;
     // A datagram did not fit: no legal packet is that long.
     virtual void on_truncated() = 0;
     // The socket is in error: its error queue wants draining. `error` is what the receive said.

@@ -331,6 +331,38 @@ TEST_CASE("engine: everything may be called from the filter") {
   CHECK(b.dropped(Drop::kChannelClosed) == 1);
 }
 
+TEST_CASE("engine: a channel closed in a filter has been given what came before") {
+  constexpr std::uint32_t kSent = 40;
+  constexpr std::uint32_t kBefore = 9;
+  Node a(1);
+  Node b(2);
+  int pair[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+  const int fd_a = a.open_channel(0);
+  REQUIRE(join(a, b));
+  std::uint32_t seen = 0;
+  b.engine().run([&](Engine& engine) {
+    int application = -1;
+    CHECK(engine.datafd_add(pair[0], Channel{0}, application).ok());
+    b.client().filter_function = [&](Direction, ConstBytes, HostId, HostId, std::int8_t&,
+                                     HostId* hosts, std::size_t& count) {
+      if (++seen == kBefore + 1)
+        b.engine().run([](Engine& inner) { inner.datafd_remove(Channel{0}); });
+      return to_host(2, hosts, count);
+    };
+  });
+  for (std::uint32_t i = 1; i <= kSent; ++i)
+    REQUIRE(write_message(fd_a, pattern(1000, i)));
+  for (std::uint32_t i = 1; i <= kBefore; ++i)
+    CHECK(read_message(pair[1]) == pattern(1000, i));
+  CHECK(b.client().wait([](const Recorder& recorder) {
+    return recorder.count(Trouble::Kind::kDropped) == kSent - kBefore;
+  }));
+  CHECK(b.dropped(Drop::kChannelClosed) == kSent - kBefore);
+  for (const int end : pair)
+    close(end);
+}
+
 TEST_CASE("engine: a link may be cleared in the filter of a message that came through it") {
   Node a(1);
   Node b(2);

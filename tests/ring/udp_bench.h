@@ -68,6 +68,7 @@ class UdpBench : private UdpSender::Owner, private UdpReceiver::Owner {
   void on_send_failed(const Address&, int error) override { failures.push_back(error); }
   void on_offload_failed(int error) override { offload_failures.push_back(error); }
   void on_datagram(SocketId socket, const Address& from, MutableBytes bytes) override;
+  void on_datagrams_end() override {}
   void on_truncated() override {}
   void on_receive_error(UdpSocket& socket, int) override { sender.drain_errors(socket); }
 
