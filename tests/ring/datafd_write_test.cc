@@ -7,12 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <deque>
 #include <vector>
 
-#include "node.h"
+#include "tests/ring/node.h"
 
 namespace ringknet {
 namespace {
