@@ -32,7 +32,7 @@ enum class Call : std::uint8_t {
   kRegister,      // registering a group of buffers
   kSendDatagram,  // sendmsg, where a send has to be repeated
   kErrorQueue,    // recvmsg of a socket's error queue
-  kDatafdSend,    // send to a datafd that is a socket
+  kDatafdSend,    // send to a datafd that is a socket, by itself or in a row
   kDatafdWrite,   // write to one that is not
   kMap,           // mmap
   kCount
@@ -82,6 +82,7 @@ class Injector {
   // An errno if the call is to fail.
   int on_call(Call call);
   std::size_t on_size(Call call, std::size_t size);
+  bool next_fails(Call call) const { return calls_[static_cast<std::size_t>(call)].fail_left > 0; }
   void before_enter(io_uring& ring);
   void after_enter(io_uring& ring);
 
