@@ -282,8 +282,8 @@ ssize_t __wrap_send(int descriptor, const void* bytes, size_t size, int flags) {
   return __real_send(descriptor, bytes, allowed(Call::kDatafdSend, size), flags);
 }
 
-// A row whose first message is to fail does nothing, as in the kernel; the errno that counts is told
-// to whoever sends that message by itself.
+// A row whose first message is to fail does nothing, as in the kernel; the errno that counts is
+// told to whoever sends that message by itself.
 int __real_sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags);
 int __wrap_sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags) {
   const Injector* injector = Injector::of_this_thread();
