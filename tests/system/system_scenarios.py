@@ -91,9 +91,9 @@ def form(lab):
 
 def order(lab):
     """Messages of every size up to the largest, from all nodes at once: one order, none lost."""
-    # Every queue of corosync is full all the time, where it spins (see WINDOW). At real-time priority
-    # three such nodes on two cores starve the threads of libknet, ours and the classic library's,
-    # beyond the token timeout as soon as the host takes some of the cores' time.
+    # Every queue of corosync is full all the time, where it spins (see WINDOW). At real-time
+    # priority three such nodes on two cores starve the threads of libknet, ours and the classic
+    # library's, beyond the token timeout as soon as the host takes some of the cores' time.
     with lab.cluster(Setup(crypto=lab.crypto, real_time=False)) as cluster:
         cluster.form()
         before = cluster.memberships()
