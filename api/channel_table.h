@@ -14,13 +14,16 @@
 
 #include "api/pins.h"
 #include "engine/base/ids.h"
+#include "engine/ring/descriptor.h"
 
 namespace ringknet {
 
 class ChannelTable {
+  static constexpr int kClosed = -1;
+
   struct Entry {
     std::atomic<int> fd = kClosed;
-    std::atomic<bool> is_socket = false;
+    std::atomic<DescriptorKind> kind = DescriptorKind::kOther;
     Pins pins;
   };
 
@@ -29,32 +32,41 @@ class ChannelTable {
   class Use {
    public:
     explicit Use(Entry& entry) : entry_(&entry) {
-      entry.pins.enter();
+      // Calls on a closed channel stay out: whoever closed it waits for those inside.
+      if (entry.fd.load() == kClosed)
+        return;
+      hold_.enter(entry.pins);
       fd_ = entry.fd.load();
     }
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
-    ~Use() { entry_->pins.leave(); }
 
     explicit operator bool() const { return fd_ != kClosed; }
     int fd() const { return fd_; }
-    bool is_socket() const { return entry_->is_socket.load(); }
+    DescriptorKind kind() const { return entry_->kind.load(); }
 
    private:
+    Pins::Hold hold_;
     Entry* entry_;
-    int fd_;
+    int fd_ = kClosed;
   };
 
   Use use(Channel channel) { return Use(entries_[raw(channel)]); }
 
-  void open(Channel channel, int fd, bool is_socket) {
+  void open(Channel channel, int fd, DescriptorKind kind) {
     Entry& entry = entries_[raw(channel)];
-    entry.is_socket.store(is_socket);
+    entry.kind.store(kind);
     entry.fd.store(fd);
   }
 
+  // Whether the calling thread is using the descriptor, in a call further out.
+  bool used_by_this_thread(int fd) const {
+    const std::optional<Channel> found = channel(fd);
+    return found && entries_[raw(*found)].pins.held_by_this_thread();
+  }
+
   // Takes the descriptor out and waits for the calls that use it; none of them blocks. Nothing if
-  // it is not there.
+  // it is not there. Not for a thread that uses it.
   std::optional<Channel> close(int fd) {
     for (std::size_t index = 0; index < entries_.size(); ++index) {
       int expected = fd;
@@ -81,8 +93,6 @@ class ChannelTable {
   }
 
  private:
-  static constexpr int kClosed = -1;
-
   std::array<Entry, kChannelCount> entries_;
 };
 

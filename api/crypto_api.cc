@@ -15,11 +15,15 @@
 #include "engine/crypto/crypto_config.h"
 #include "engine/crypto/wolfssl/make_sealer.h"
 
+using ringknet::CipherName;
+using ringknet::CipherType;
 using ringknet::ConstBytes;
 using ringknet::CryptoError;
 using ringknet::Engine;
 using ringknet::finish;
 using ringknet::Handle;
+using ringknet::HashName;
+using ringknet::HashType;
 using ringknet::Keyring;
 using ringknet::registry;
 using ringknet::to_errno;
@@ -101,6 +105,10 @@ Outcome install(Handle& handle, Engine& engine, const knet_handle_crypto_cfg& cf
 // Runs `function(Engine&)`, which gives an Outcome, on the engine thread.
 template <typename Function>
 int configure(Handle& handle, Function&& function) {
+  const Engine::Entry entry(handle.engine());
+  if (!entry) {
+    return conclude(refused(EDEADLK));
+  }
   return conclude(handle.engine().run([&](Engine& engine) noexcept -> Outcome {
     try {
       return function(engine);
@@ -184,23 +192,66 @@ namespace {
 // The classic library's two models, one implementation behind both, and our own name for it.
 constexpr const char* kModels[] = {"nss", "openssl", "wolfssl"};
 
-struct Cipher {
-  const char* name;
+struct CipherFacts {
   const char* mode;
   int key_bits;
 };
-// What every model takes.
-constexpr Cipher kCiphers[] = {
-    {"aes-128-cbc", "cbc", 128}, {"aes128", "cbc", 128},      {"aes-192-cbc", "cbc", 192},
-    {"aes192", "cbc", 192},      {"aes-256-cbc", "cbc", 256}, {"aes256", "cbc", 256},
-};
 
-struct Hash {
-  const char* name;
-  int bits;
-};
-constexpr Hash kHashes[] = {
-    {"md5", 128}, {"sha1", 160}, {"sha256", 256}, {"sha384", 384}, {"sha512", 512}};
+CipherFacts facts(CipherType type) {
+  switch (type) {
+    case CipherType::kNone:
+      break;
+    case CipherType::kAes128Cbc:
+      return {"cbc", 128};
+    case CipherType::kAes192Cbc:
+      return {"cbc", 192};
+    case CipherType::kAes256Cbc:
+      return {"cbc", 256};
+    case CipherType::kAes128Ctr:
+      return {"ctr", 128};
+    case CipherType::kAes192Ctr:
+      return {"ctr", 192};
+    case CipherType::kAes256Ctr:
+      return {"ctr", 256};
+    case CipherType::kAes128Gcm:
+      return {"gcm", 128};
+    case CipherType::kAes256Gcm:
+      return {"gcm", 256};
+    case CipherType::kChaChaPoly:
+      return {"poly1305", 256};
+  }
+  return {"none", 0};
+}
+
+int hash_bits(HashType type) {
+  switch (type) {
+    case HashType::kNone:
+      break;
+    case HashType::kMd5:
+      return 128;
+    case HashType::kSha1:
+      return 160;
+    case HashType::kSha224:
+      return 224;
+    case HashType::kSha256:
+      return 256;
+    case HashType::kSha384:
+      return 384;
+    case HashType::kSha512:
+      return 512;
+  }
+  return 0;
+}
+
+bool listed(const char* /*model*/) {
+  return true;
+}
+
+// What every model takes.
+template <typename Name>
+bool listed(const Name& name) {
+  return name.models == ringknet::kEveryModel;
+}
 
 // Fills what the caller made room for, or only says how many there are.
 template <typename Info, typename Table, typename Fill>
@@ -210,6 +261,8 @@ int list(const Table& table, Info* infos, size_t* entries, Fill&& fill) {
   }
   std::size_t count = 0;
   for (const auto& row : table) {
+    if (!listed(row))
+      continue;
     if (infos != nullptr) {
       fill(infos[count], row);
     }
@@ -228,20 +281,20 @@ int knet_get_crypto_list(struct knet_crypto_info* crypto_list, size_t* crypto_li
 
 int knet_get_crypto_cipher_list(struct knet_crypto_cipher_info* cipher_list,
                                 size_t* cipher_list_entries) {
-  return list(kCiphers, cipher_list, cipher_list_entries,
-              [](knet_crypto_cipher_info& info, const Cipher& cipher) {
+  return list(ringknet::cipher_names(), cipher_list, cipher_list_entries,
+              [](knet_crypto_cipher_info& info, const CipherName& cipher) {
                 info = {};
                 info.name = cipher.name;
-                info.mode = cipher.mode;
-                info.key_bits = cipher.key_bits;
+                info.mode = facts(cipher.type).mode;
+                info.key_bits = facts(cipher.type).key_bits;
               });
 }
 
 int knet_get_crypto_hash_list(struct knet_crypto_hash_info* hash_list, size_t* hash_list_entries) {
-  return list(kHashes, hash_list, hash_list_entries,
-              [](knet_crypto_hash_info& info, const Hash& hash) {
+  return list(ringknet::hash_names(), hash_list, hash_list_entries,
+              [](knet_crypto_hash_info& info, const HashName& hash) {
                 info = {};
                 info.name = hash.name;
-                info.hash_bits = hash.bits;
+                info.hash_bits = hash_bits(hash.type);
               });
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The C API: channels and their descriptors.
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <optional>
 
@@ -31,12 +29,6 @@ bool is_installed(const Engine& engine, int fd) {
   return false;
 }
 
-bool is_socket(int fd) {
-  int type = 0;
-  socklen_t size = sizeof(type);
-  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
-}
-
 int add(Handle& handle, Engine& engine, int& datafd, std::int8_t& channel) {
   if (handle.sock_notify().function == nullptr) {
     return EINVAL;
@@ -53,7 +45,7 @@ int add(Handle& handle, Engine& engine, int& datafd, std::int8_t& channel) {
       !status.ok()) {
     return to_errno(status);
   }
-  handle.channels().open(*chosen, application_fd, is_socket(application_fd));
+  handle.channels().open(*chosen, application_fd, ringknet::kind_of(application_fd));
   handle.log().write(KNET_SUB_COMMON, KNET_LOG_DEBUG, "channel {} opened on descriptor {}",
                      raw(*chosen), application_fd);
   datafd = application_fd;
@@ -75,6 +67,10 @@ int knet_handle_remove_datafd(knet_handle_t knet_h, int datafd) {
   const auto handle = registry().pin(knet_h);
   if (!handle || datafd <= 0) {
     return finish(EINVAL);
+  }
+  // In a signal handler that interrupts knet_send or knet_recv: it would wait for itself.
+  if (handle->channels().used_by_this_thread(datafd)) {
+    return finish(EDEADLK);
   }
   const std::optional<Channel> channel = handle->channels().close(datafd);
   if (!channel) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The extension: channels without descriptors, handles without a thread.
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <optional>
@@ -75,6 +76,10 @@ int knet_ext_send(knet_handle_t knet_h, int8_t channel, const void* message, siz
       (flags & ~static_cast<unsigned int>(KNET_EXT_DONTWAIT)) != 0) {
     return finish(EINVAL);
   }
+  const Engine::Entry entry(handle->engine());
+  if (!entry) {
+    return finish(EDEADLK);
+  }
   const ConstBytes bytes{static_cast<const std::byte*>(message), size};
   const bool wait = (flags & KNET_EXT_DONTWAIT) == 0;
   return finish(to_errno(handle->engine().send(Channel(channel), bytes, wait)));
@@ -95,7 +100,14 @@ int knet_ext_run_once(knet_handle_t knet_h, int64_t timeout) {
   if (const int error = drivable(engine); error != 0) {
     return finish(error);
   }
-  engine.run_once(timeout < 0 ? std::nullopt : std::optional(Duration(timeout)));
+  const Engine::Entry entry(engine);
+  if (!entry) {
+    return finish(EDEADLK);
+  }
+  // A century is as good as anything longer, and can be added to the present time.
+  constexpr Duration kLongest = std::chrono::hours(100 * 365 * 24);
+  engine.run_once(timeout < 0 ? std::nullopt
+                              : std::optional(std::min(Duration(timeout), kLongest)));
   return finish(0);
 }
 
@@ -108,8 +120,9 @@ int knet_ext_get_fd(knet_handle_t knet_h) {
   if (!engine.caller_driven() || !engine.on_engine_thread()) {
     return finish(EPERM);
   }
-  int error = 0;
-  const int descriptor = engine.descriptor(error);
+  const Engine::Entry entry(engine);
+  int error = EDEADLK;
+  const int descriptor = entry ? engine.descriptor(error) : -1;
   errno = error;
   return descriptor;
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The engine's reports as callbacks and log records. What a record says is written here and nowhere
-// else.
+// The engine's reports as callbacks and log records. What a record says is written here, and in
+// log_records.cc for what is told of counts, ends and senders.
 #include "api/handle.h"
 
+#include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "api/address.h"
@@ -15,6 +17,9 @@
 #include "engine/ring/socket_buffer.h"
 
 namespace ringknet {
+
+using Kind = LogTopic::Kind;
+
 namespace {
 
 const char* reason_text(Event::Reason reason) {
@@ -58,13 +63,6 @@ const char* likely_cause(int error) {
   }
 }
 
-// The identity of a link in every record about it.
-struct LinkName {
-  unsigned host;
-  unsigned link;
-  explicit LinkName(const Event& event) : host(raw(event.host)), link(raw(event.link)) {}
-};
-
 // Callers that insist on large buffers are ready to go on without them, but only if they are told
 // here and not at the first link.
 int try_large_buffers() {
@@ -78,6 +76,12 @@ int try_large_buffers() {
   return error;
 }
 
+// For users who cannot change the program that has the handle: RINGKNET_OFFLOAD=0.
+bool offload_wanted() {
+  const char* value = secure_getenv("RINGKNET_OFFLOAD");
+  return value == nullptr || std::strcmp(value, "0") != 0;
+}
+
 }  // namespace
 
 int Handle::start(const Options& options) {
@@ -89,6 +93,7 @@ int Handle::start(const Options& options) {
   Engine::Options engine_options{.self = options.self,
                                  .privileged = options.privileged,
                                  .caller_driven = options.caller_driven,
+                                 .offload = offload_wanted(),
                                  .random = &random_};
   for (const CodecModel& model : codec_models()) {
     engine_options.decompressors[static_cast<std::size_t>(model.id)] = model.decompressor();
@@ -136,11 +141,15 @@ void Handle::keep_each_once(HostId* hosts, std::size_t& count) {
 
 void Handle::on_datafd(int application_fd, Channel channel, Direction direction, int error,
                        int errno_value) {
-  const bool ended = direction == Direction::kTx;
-  log_.write(KNET_SUB_COMMON, ended ? KNET_LOG_WARN : KNET_LOG_DEBUG,
-             "channel {}: {} descriptor {}: {}", raw(channel),
-             ended ? "no more is read from" : "a message could not be written to", application_fd,
-             error == 0 ? "closed by the application" : std::strerror(errno_value));
+  if (direction == Direction::kTx) {
+    log_.write(KNET_SUB_COMMON, KNET_LOG_WARN, "channel {}: no more is read from descriptor {}: {}",
+               raw(channel), application_fd,
+               error == 0 ? "closed by the application" : std::strerror(errno_value));
+  } else {
+    tell(LogTopic::of_channel(Kind::kDatafd, channel), KNET_SUB_COMMON, KNET_LOG_DEBUG,
+         "channel {}: a message could not be written to descriptor {}: {}", raw(channel),
+         application_fd, std::strerror(errno_value));
+  }
   if (const Callback<SockNotify> callback = sock_notify_; callback.function != nullptr) {
     callback.function(callback.context, application_fd, static_cast<std::int8_t>(raw(channel)),
                       static_cast<std::uint8_t>(direction), error, errno_value);
@@ -169,7 +178,8 @@ void Handle::on_event(const Event& event) {
     case Event::Kind::kHostUnreachable:
       return on_host(event, false);
     case Event::Kind::kDataMtu:
-      log_.write(KNET_SUB_PMTUD, KNET_LOG_INFO, "data MTU is {}", event.mtu);
+      tell(LogTopic::of_handle(Kind::kDataMtu), KNET_SUB_PMTUD, KNET_LOG_INFO, "data MTU is {}",
+           event.mtu);
       if (const Callback<MtuNotify> callback = mtu_notify_; callback.function != nullptr) {
         callback.function(callback.context, event.mtu);
       }
@@ -180,8 +190,8 @@ void Handle::on_event(const Event& event) {
 }
 
 void Handle::on_host(const Event& event, bool reachable) {
-  log_.write(KNET_SUB_HOST, KNET_LOG_INFO, "host {} is {}", raw(event.host),
-             reachable ? "reachable" : "not reachable");
+  tell(LogTopic::of_host(Kind::kHostState, event.host), KNET_SUB_HOST, KNET_LOG_INFO,
+       "host {} is {}", raw(event.host), reachable ? "reachable" : "not reachable");
   if (const Callback<HostStatusNotify> callback = host_status_notify_;
       callback.function != nullptr) {
     callback.function(callback.context, raw(event.host), reachable ? 1 : 0, 0, 0);
@@ -189,100 +199,121 @@ void Handle::on_host(const Event& event, bool reachable) {
 }
 
 void Handle::log_link(const Event& event) {
-  const LinkName name(event);
+  const unsigned host = raw(event.host);
+  const unsigned link = raw(event.link);
+  const auto topic = [&](Kind kind) { return LogTopic::of_link(kind, event.host, event.link); };
   switch (event.kind) {
     case Event::Kind::kLinkUp:
-      return log_.write(KNET_SUB_LINK, KNET_LOG_INFO, "host {} link {} is up", name.host,
-                        name.link);
+      return tell(topic(Kind::kLinkState), KNET_SUB_LINK, KNET_LOG_INFO, "host {} link {} is up",
+                  host, link);
     case Event::Kind::kLinkDown:
-      return log_.write(KNET_SUB_LINK, KNET_LOG_INFO, "host {} link {} is down: {}", name.host,
-                        name.link, reason_text(event.reason));
+      log_limiter_.end(topic(Kind::kDoubt));
+      return tell(topic(Kind::kLinkState), KNET_SUB_LINK, KNET_LOG_INFO,
+                  "host {} link {} is down: {}", host, link, reason_text(event.reason));
     case Event::Kind::kLinkMtu:
-      return log_.write(KNET_SUB_PMTUD, KNET_LOG_INFO, "host {} link {} has MTU {}", name.host,
-                        name.link, event.mtu);
+      return tell(topic(Kind::kLinkMtu), KNET_SUB_PMTUD, KNET_LOG_INFO,
+                  "host {} link {} has MTU {}", host, link, event.mtu);
     case Event::Kind::kLinkLearned: {
       const AddressText text = to_text(event.address);
-      return log_.write(KNET_SUB_LINK, KNET_LOG_INFO, "host {} link {} is now at {} port {}",
-                        name.host, name.link, text.host.data(), text.port.data());
+      if (!event.previous.known()) {
+        return tell(topic(Kind::kMoved), KNET_SUB_LINK, KNET_LOG_INFO,
+                    "host {} link {} is now at {} port {}", host, link, text.host.data(),
+                    text.port.data());
+      }
+      const AddressText old = to_text(event.previous);
+      return tell(topic(Kind::kMoved), KNET_SUB_LINK, KNET_LOG_INFO,
+                  "host {} link {} is now at {} port {}, before at {} port {}", host, link,
+                  text.host.data(), text.port.data(), old.host.data(), old.port.data());
     }
     case Event::Kind::kLinkSuspect:
-      return log_.write(KNET_SUB_LINK, KNET_LOG_WARN, "host {} link {} is in doubt: {}", name.host,
-                        name.link, reason_text(event.reason));
+      return tell(topic(Kind::kDoubt), KNET_SUB_LINK,
+                  event.rerouted ? KNET_LOG_WARN : KNET_LOG_INFO,
+                  "host {} link {} is in doubt: {}{}", host, link, reason_text(event.reason),
+                  event.rerouted ? "; other links take its data" : "");
     case Event::Kind::kPeerRestarted:
-      return log_.write(KNET_SUB_HOST, KNET_LOG_INFO, "host {} has restarted", name.host);
+      return tell(LogTopic::of_host(Kind::kRestarted, event.host), KNET_SUB_HOST, KNET_LOG_INFO,
+                  "host {} has restarted", host);
+    case Event::Kind::kLinkRunsVanish:
+      return tell(topic(Kind::kRuns), KNET_SUB_LINK, KNET_LOG_WARN,
+                  "host {} link {}: runs of packets vanish on the way, single ones do not (a "
+                  "firewall's rule on their length?); segmentation offload is off, and tried again "
+                  "later",
+                  host, link);
+    case Event::Kind::kLinkRunsPass:
+      return tell(topic(Kind::kRuns), KNET_SUB_LINK, KNET_LOG_INFO,
+                  "host {} link {}: runs of packets pass again; segmentation offload is on", host,
+                  link);
     default:
       return;
   }
 }
 
-// Trouble can come with every packet, so each kind has its own limit.
 void Handle::on_trouble(const Trouble& trouble) {
-  const auto kind = static_cast<std::size_t>(trouble.kind);
-  if (kind >= trouble_limits_.size()) {
-    return;
-  }
-  LogLimit& limit = trouble_limits_[kind];
-  const Instant now = engine_->now();
   const unsigned channel = raw(trouble.channel);
+  const auto of_channel = [&](Kind kind) { return LogTopic::of_channel(kind, trouble.channel); };
   switch (trouble.kind) {
     case Trouble::Kind::kSend: {
       const AddressText to = to_text(trouble.to);
-      const auto link = engine_->fabric().link_to(trouble.to);
-      return log_.write_limited(limit, now, KNET_SUB_TRANSP_UDP, KNET_LOG_WARN,
-                                "host {} link {}: cannot send to {} port {}: {}{}",
-                                link ? raw(link->host) : 0u, link ? raw(link->link) : 0u,
-                                to.host.data(), to.port.data(), std::strerror(trouble.error),
-                                likely_cause(trouble.error));
+      const auto found = engine_->fabric().link_to(trouble.to);
+      const LinkRef link = found.value_or(LinkRef{});
+      return tell(LogTopic::of_link(Kind::kCannotSend, link.host, link.link), KNET_SUB_TRANSP_UDP,
+                  KNET_LOG_INFO, "host {} link {}: cannot send to {} port {}: {}{}", raw(link.host),
+                  raw(link.link), to.host.data(), to.port.data(), std::strerror(trouble.error),
+                  likely_cause(trouble.error));
     }
     case Trouble::Kind::kReceive:
-      return log_.write_limited(limit, now, KNET_SUB_TRANSP_UDP, KNET_LOG_WARN,
-                                "cannot receive: {}", std::strerror(trouble.error));
+      return tell(LogTopic::of_handle(Kind::kCannotReceive), KNET_SUB_TRANSP_UDP, KNET_LOG_WARN,
+                  "cannot receive: {}", std::strerror(trouble.error));
     case Trouble::Kind::kOversized:
-      return log_.write_limited(limit, now, KNET_SUB_TX, KNET_LOG_WARN,
-                                "channel {}: dropped a message of {} bytes, more than {}", channel,
-                                trouble.size, KNET_MAX_PACKET_SIZE);
+      return tell(of_channel(Kind::kOversized), KNET_SUB_TX, KNET_LOG_WARN,
+                  "channel {}: dropped a message of {} bytes, more than {}", channel, trouble.size,
+                  KNET_MAX_PACKET_SIZE);
     case Trouble::Kind::kRefusedSend:
-      return log_.write_limited(limit, now, KNET_SUB_TX, KNET_LOG_DEBUG,
-                                "channel {}: dropped a message to be sent: {}", channel,
-                                std::strerror(to_errno(trouble.reason)));
+      return tell(of_channel(Kind::kRefusedSend), KNET_SUB_TX, KNET_LOG_DEBUG,
+                  "channel {}: dropped a message to be sent: {}", channel,
+                  std::strerror(to_errno(trouble.reason)));
     case Trouble::Kind::kDropped:
-      return log_.write_limited(limit, now, KNET_SUB_RX, KNET_LOG_DEBUG,
-                                "channel {}: dropped a received message: {}", channel,
-                                name(trouble.drop));
+      return tell(of_channel(Kind::kNotDelivered), KNET_SUB_RX, KNET_LOG_DEBUG,
+                  "channel {}: dropped a received message: {}", channel, name(trouble.drop));
     case Trouble::Kind::kSocketBuffer:
-      return log_.write_limited(limit, now, KNET_SUB_TRANSPORT, KNET_LOG_WARN,
-                                "the kernel grants socket buffers of {} bytes only", trouble.size);
-    case Trouble::Kind::kOffload:
-      return log_.write_limited(limit, now, KNET_SUB_TRANSP_UDP, KNET_LOG_INFO,
-                                "segmentation offload is off for a socket: {}",
-                                std::strerror(trouble.error));
+      return tell(LogTopic::of_handle(Kind::kSocketBuffer), KNET_SUB_TRANSPORT, KNET_LOG_WARN,
+                  "the kernel grants socket buffers of {} bytes only", trouble.size);
+    case Trouble::Kind::kOffload: {
+      const AddressText to = to_text(trouble.to);
+      return tell(LogTopic::of_handle(Kind::kOffload), KNET_SUB_TRANSP_UDP, KNET_LOG_WARN,
+                  "runs of packets to {} port {} are refused, single ones are not: {}{}; "
+                  "segmentation offload is off, and tried again later",
+                  to.host.data(), to.port.data(), std::strerror(trouble.error),
+                  likely_cause(trouble.error));
+    }
+    case Trouble::Kind::kReceiveOffload: {
+      const AddressText to = to_text(trouble.to);
+      return tell(LogTopic::of_handle(Kind::kReceiveOffload), KNET_SUB_TRANSP_UDP, KNET_LOG_WARN,
+                  "packets to {} port {} are lost when the kernel joins them (a firewall's rule on "
+                  "their length?); receive offload is off, and tried again later",
+                  to.host.data(), to.port.data());
+    }
+    case Trouble::Kind::kOtherInterface:
+      return log_other_interface(trouble);
   }
 }
 
-// Nothing that a stranger sends may fill the log: one record per call, and the engine calls seldom.
-void Handle::on_drops(const DropCounters& counters) {
-  const auto news = [&](Drop reason) { return counters[reason] - drops_logged_[reason]; };
-  if (log_.wants(KNET_SUB_RX, KNET_LOG_DEBUG)) {
-    fmt::memory_buffer reasons;
-    for (std::size_t i = 0; i < kDropCount; ++i) {
-      const auto reason = static_cast<Drop>(i);
-      // The second copies of ACTIVE messages are nothing to talk about.
-      if (news(reason) == 0 || reason == Drop::kDuplicate || reason == Drop::kSealReplay)
-        continue;
-      fmt::format_to(std::back_inserter(reasons), "{}{} {}", reasons.size() == 0 ? "" : ", ",
-                     news(reason), name(reason));
-    }
-    if (reasons.size() != 0) {
-      log_.write(KNET_SUB_RX, KNET_LOG_DEBUG, "dropped packets: {}",
-                 std::string_view(reasons.data(), reasons.size()));
-    }
-  }
-  if (const auto unreadable = news(Drop::kSealMac) + news(Drop::kClearRefused); unreadable != 0) {
-    log_.write_limited(unreadable_limit_, engine_->now(), KNET_SUB_CRYPTO, KNET_LOG_WARN,
-                       "{} packets could not be decrypted: some node uses another key or none",
-                       unreadable);
-  }
-  drops_logged_ = counters;
+// Said once per link by the engine.
+void Handle::log_other_interface(const Trouble& trouble) {
+  const auto name_of = [](unsigned index, char(&name)[IF_NAMESIZE]) {
+    return if_indextoname(index, name) != nullptr ? name : "?";
+  };
+  char own[IF_NAMESIZE];
+  char arrival[IF_NAMESIZE];
+  const auto link = engine_->fabric().link_to(trouble.to);
+  if (!link)
+    return;
+  tell(LogTopic::of_link(Kind::kOtherInterface, link->host, link->link), KNET_SUB_TRANSP_UDP,
+       KNET_LOG_WARN,
+       "host {} link {}: packets to this link's address on {} arrive on {}: the networks are "
+       "joined, and one fault may cut both (see net.ipv4.conf.all.arp_ignore)",
+       raw(link->host), raw(link->link), name_of(trouble.interface, own),
+       name_of(trouble.arrival, arrival));
 }
 
 }  // namespace ringknet

@@ -19,6 +19,7 @@
 #include "api/libknet.h"
 #include "api/libknet_ext.h"
 #include "api/log.h"
+#include "api/log_limiter.h"
 #include "engine/crypto/wolfssl/random_pool.h"
 #include "engine/ring/engine.h"
 
@@ -68,6 +69,11 @@ class Handle final : public EngineClient {
   // ENOMEM.
   template <typename Function>
   int command(Function&& function) {
+    const Engine::Entry entry(*engine_);
+    if (!entry) {
+      errno = EDEADLK;
+      return -1;
+    }
     const int error = engine_->run([&](Engine& engine) noexcept -> int {
       try {
         return function(engine);
@@ -100,13 +106,40 @@ class Handle final : public EngineClient {
   void on_event(const Event& event) override;
   void on_trouble(const Trouble& trouble) override;
   void on_drops(const DropCounters& counters) override;
+  void on_wake() override;
+
+  // What a packet, a peer or a network causes is logged by this alone; see log_limiter.h.
+  template <typename... Args>
+  void tell(const LogTopic& topic, std::uint8_t subsystem, std::uint8_t level,
+            fmt::format_string<const Args&...> format, const Args&... args) {
+    if (!log_.wants(subsystem, level))
+      return;
+    std::uint64_t held = 0;
+    const bool now = log_limiter_.report(engine_->now(), topic, held);
+    wake_for_log();
+    if (now)
+      log_.write_counted(held, subsystem, level, format, args...);
+  }
+  // Makes room in the log's table for one more link.
+  void grow_log() { log_limiter_.grow(engine_->fabric().link_count() + 1); }
 
  private:
-  static constexpr std::size_t kTroubleKinds = 7;
-
   void keep_each_once(HostId* hosts, std::size_t& count);
   void on_host(const Event& event, bool reachable);
   void log_link(const Event& event);
+  void log_other_interface(const Trouble& trouble);
+
+  // log_records.cc
+  bool on_episode(const LogLimiter::Episode& episode);
+  bool on_link_episode(const LogLimiter::Episode& episode);
+  void tell_held(const LogLimiter::Episode& episode);
+  void tell_drops(const DropCounters& counters);
+  std::uint64_t new_drops(const DropCounters& counters, Drop reason) const;
+  void write_drops(const DropCounters& counters);
+  void tell_offences();
+  void tell_offence(Offence& offence);
+  void tell_offence_over(const Offence& offence);
+  void wake_for_log();
 
   Log log_;
   SystemRandom system_random_;
@@ -120,8 +153,8 @@ class Handle final : public EngineClient {
   Callback<MtuNotify> mtu_notify_;
   Callback<HostStatusNotify> host_status_notify_;
   std::array<Receiver, kChannelCount> receivers_;
-  std::array<LogLimit, kTroubleKinds> trouble_limits_;
-  LogLimit unreadable_limit_;
+  LogLimiter log_limiter_;
+  Instant offences_due_ = kNever;  // when those who sent refused packets are looked at again
   DropCounters drops_logged_;
   std::bitset<kHostCount> seen_;  // scratch of keep_each_once, empty between calls
   bool closing_ = false;

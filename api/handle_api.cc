@@ -10,6 +10,7 @@
 #include "api/error_map.h"
 #include "api/handle.h"
 #include "api/libknet.h"
+#include "api/no_cancellation.h"
 #include "api/registry.h"
 
 using ringknet::Callback;
@@ -17,6 +18,7 @@ using ringknet::Engine;
 using ringknet::finish;
 using ringknet::Handle;
 using ringknet::HostId;
+using ringknet::NoCancellation;
 using ringknet::registry;
 
 namespace {
@@ -58,6 +60,7 @@ int set_callback(knet_handle_t knet_h, Callback<Function>& (Handle::*slot)(), Fu
 
 knet_handle_t ringknet::new_handle(knet_node_id_t host_id, int log_fd, uint8_t default_log_level,
                                    uint64_t flags, bool caller_driven) {
+  const NoCancellation no_cancellation;
   knet_handle_t created = nullptr;
   const bool valid = is_possible_fd(log_fd) &&
                      (log_fd == 0 || default_log_level <= KNET_LOG_DEBUG) &&
@@ -82,6 +85,11 @@ knet_handle_t knet_handle_new(knet_node_id_t host_id, int log_fd, uint8_t defaul
 }
 
 int knet_handle_free(knet_handle_t knet_h) {
+  const NoCancellation no_cancellation;
+  // Inside a call on this handle: in a callback, or in a signal handler. It would wait for itself.
+  if (registry().held_by_this_thread(knet_h)) {
+    return finish(EDEADLK);
+  }
   Handle* ours = nullptr;
   if (const auto handle = registry().pin(knet_h)) {
     if (handle->engine().in_callback()) {
@@ -105,7 +113,10 @@ int knet_handle_free(knet_handle_t knet_h) {
     return finish(EINVAL);
   }
   // Calls that are on their way to the engine are answered before it goes; this thread may be it.
-  const auto serve = [](Handle& handle) { handle.engine().run_once(std::chrono::milliseconds(1)); };
+  const auto serve = [](Handle& handle) {
+    handle.engine().run_once(std::chrono::milliseconds(1));
+    ringknet::serve_own_calls();  // of the engine in whose callback this is
+  };
   const bool caller_driven = ours->engine().caller_driven();
   registry().retire(*ours, caller_driven ? static_cast<void (*)(Handle&)>(serve) : nullptr);
   delete ours;
@@ -136,6 +147,10 @@ int knet_handle_setfwd(knet_handle_t knet_h, unsigned int enabled) {
   const auto handle = registry().pin(knet_h);
   if (!handle || enabled > 1) {
     return finish(EINVAL);
+  }
+  const Engine::Entry entry(handle->engine());
+  if (!entry) {
+    return finish(EDEADLK);
   }
   handle->engine().set_forwarding(enabled == 1);
   handle->log().write(KNET_SUB_HANDLE, KNET_LOG_DEBUG, "forwarding is {}",

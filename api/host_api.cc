@@ -8,12 +8,14 @@
 #include "api/handle.h"
 #include "api/libknet.h"
 #include "api/registry.h"
+#include "engine/base/rollback.h"
 
 using ringknet::Engine;
 using ringknet::finish;
 using ringknet::HostId;
 using ringknet::Policy;
 using ringknet::registry;
+using ringknet::Rollback;
 using ringknet::to_errno;
 
 int knet_host_add(knet_handle_t knet_h, knet_node_id_t host_id) {
@@ -30,11 +32,11 @@ int knet_host_add(knet_handle_t knet_h, knet_node_id_t host_id) {
       return EEXIST;
     }
     handle->host_names().add(host);
-    const auto added = engine.fabric().host_add(host);
-    if (!added) {
-      handle->host_names().remove(host);
+    Rollback undo([&] { handle->host_names().remove(host); });
+    if (const auto added = engine.fabric().host_add(host); !added) {
       return to_errno(added);
     }
+    undo.commit();
     handle->log().write(KNET_SUB_HOST, KNET_LOG_DEBUG, "host {} added", host_id);
     return 0;
   });

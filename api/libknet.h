@@ -38,6 +38,19 @@
  * network or for a peer, unless its description says so. From inside a callback the call is carried
  * out at once. knet_send and knet_recv never involve the engine.
  *
+ * CANCELLATION. No call is a cancellation point (pthread_cancel), and cancellation is disabled
+ * while one runs, in callbacks that run in the caller's thread, too. A request that comes meanwhile
+ * acts at the thread's next own cancellation point after the call, or at once when the call returns
+ * if cancellation is asynchronous.
+ *
+ * SIGNALS. The engine thread has all signals blocked. No call raises SIGPIPE or changes what is
+ * done about signals. A signal handler may make calls that take a handle, also while its thread is
+ * inside a call on the same handle: that is answered by the engine. Only what would have to wait
+ * for the interrupted call says EDEADLK: knet_handle_free, and knet_handle_remove_datafd on a
+ * channel that the thread is just sending to or receiving from; and of a handle without a thread
+ * (libknet_ext.h) every call that a handler makes while the thread that drives is inside a call. A
+ * process that a handler forks inside a call must not return from the handler.
+ *
  * CALLBACKS run on the engine thread, with no lock held and after the state they report has been
  * stored. While one runs, this handle neither sends nor receives: a callback must not wait for
  * anything, least of all for a thread that is itself inside a call on the same handle. Replacing or
@@ -474,10 +487,12 @@ struct knet_handle_crypto_cfg {
  *
  * Model "nss" takes aes128, aes192, aes256 and md5, sha1, sha256, sha384, sha512; model "openssl"
  * takes these and OpenSSL's names for AES in CBC and CTR mode and for the SHA-2 hashes, in any
- * case; cipher "none" with a hash authenticates without encrypting. Both are the classic format,
- * and one can read the other. Model "wolfssl" takes openssl's names, and, with hash "none",
- * aes128gcm, aes256gcm and chachapoly1305: a format of this library alone that protects against
- * replays, for which all nodes must run it.
+ * case. Every model also takes aes-128-cbc for aes128, and CTR mode as aes-128-ctr or aes128-ctr,
+ * and so on for 192 and 256 bits; the classic library knows aes-128-ctr of model "openssl" only.
+ * Cipher "none" with a hash authenticates without encrypting. Both are the classic format, and one
+ * can read the other. Model "wolfssl" takes openssl's names, and, with hash "none", aes128gcm,
+ * aes256gcm and chachapoly1305: a format of this library alone that protects against replays, for
+ * which all nodes must run it.
  *
  * A model that begins with "none", or cipher and hash that both do, empties the slot; nothing else
  * of the configuration is looked at then. Every failure leaves the slot as it was. Keys are copied
@@ -879,8 +894,10 @@ int knet_handle_get_transport_reconnect_interval(knet_handle_t knet_h, uint32_t*
  *   EINVAL           there is no such transport
  *   EPROTONOSUPPORT  the transport is SCTP
  *   EOPNOTSUPP       the addresses are neither IPv4 nor IPv6
- *   EADDRINUSE       another socket has the source address and port; asked again for half a second
- *                    before, as a killed process keeps its sockets for some milliseconds
+ *   EADDRINUSE       another socket has the source address and port. A killed process can keep its
+ *                    sockets for most of a second, so the call asks again for three seconds first;
+ *                    other calls go on meanwhile. Inside a callback, of whichever handle, it fails
+ *                    at once
  *   EACCES           the source port is below 1024 and this process may not use it
  *   ENAMETOOLONG     the socket's buffers cannot be made large enough on a privileged handle, see
  *                    knet_handle_new_ex

@@ -113,9 +113,13 @@ int knet_ext_set_busy_poll(knet_handle_t knet_h, int64_t nanoseconds);
 /*
  * Segmentation and receive offload (UDP_SEGMENT, UDP_GRO), of all links of the handle: the kernel
  * splits runs of packets as late as possible, in the device if it can, and joins what comes in.
- * That is most of the throughput. On (1) in a new handle, and a socket on whose path splitting
- * fails goes on without it by itself; 0 is for devices that damage what they split. Setting 1 tries
- * it again everywhere.
+ * That is most of the throughput. On (1) in a new handle, unless the environment had
+ * RINGKNET_OFFLOAD=0 when it was made (not in set-user-id programs). A socket for which splitting
+ * fails, a link on which runs do not arrive in one piece, as a firewall's rule on the length of
+ * packets may cause, and a socket at which messages are missing while what comes is joined, and not
+ * else, go on without it by themselves: one line in the log, and another try after a minute, later
+ * up to an hour. 0 is for devices that damage what they split; a socket
+ * goes on joining until nothing waits in it. Setting 1 tries it again everywhere.
  *
  *   EINVAL  neither 0 nor 1
  */
@@ -133,7 +137,9 @@ int knet_ext_set_offload(knet_handle_t knet_h, int on);
  * KNET_EXT_CALLER_DRIVEN as well. The thread that creates such a handle is its engine thread: it
  * alone may drive and free it (EPERM for others), its own calls are carried out at once, and calls
  * of other threads wait until it drives: who drives must not wait for them in any other way. It
- * must not end before the handle is freed.
+ * must not end before the handle is freed. As its calls do not wait, knet_link_set_config answers
+ * EADDRINUSE at once: drive for up to three seconds and ask again where a killed process may still
+ * hold the address.
  */
 knet_handle_t knet_ext_handle_new(knet_node_id_t host_id, int log_fd, uint8_t default_log_level,
                                   uint64_t flags);
@@ -145,7 +151,8 @@ knet_handle_t knet_ext_handle_new(knet_node_id_t host_id, int log_fd, uint8_t de
  * a handle that nobody drives is silent, and its peers take its links down.
  *
  *   EPERM    another thread created the handle, or it has a thread of its own
- *   EDEADLK  called from inside a callback
+ *   EDEADLK  called from inside a callback of this handle, whatever called that: also from what
+ *            comes back within knet_ext_send or from a filter. Another handle may be driven there
  */
 int knet_ext_run_once(knet_handle_t knet_h, int64_t timeout);
 

@@ -37,8 +37,20 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto kAddressPatience = milliseconds(500);
+using Clock = std::chrono::steady_clock;
+
+// The kernel closes the sockets of a killed process that used io_uring with a delay: 765 ms have
+// been seen.
+constexpr auto kAddressPatience = std::chrono::seconds(3);
 constexpr auto kAddressPause = milliseconds(5);
+
+// Until when to ask again for an address that is taken. An engine's thread does not wait, as links
+// would fall silent: neither in a callback, of whichever handle, nor as the thread that drives this
+// one.
+Clock::time_point address_deadline(const Engine& engine) {
+  const bool may_wait = !engine.on_engine_thread() && !Engine::is_engine_thread();
+  return may_wait ? Clock::now() + kAddressPatience : Clock::time_point{};
+}
 
 // A handle, if that is live and the link id is one; what every call here checks first.
 HandleRegistry::Pin pin(knet_handle_t knet_h, uint8_t link_id) {
@@ -80,7 +92,8 @@ void log_configured(ringknet::Log& log, HostId host, LinkId link, const LinkConf
 }
 
 int configure(Handle& handle, Engine& engine, HostId host, LinkId link, uint8_t transport,
-              const sockaddr_storage& source, const sockaddr_storage* destination, uint64_t flags) {
+              const sockaddr_storage& source, const sockaddr_storage* destination, uint64_t flags,
+              bool last_try) {
   LinkConfig config;
   config.transport = transport == KNET_TRANSPORT_LOOPBACK ? Transport::kLoopback : Transport::kUdp;
   config.dynamic = destination == nullptr;
@@ -101,8 +114,11 @@ int configure(Handle& handle, Engine& engine, HostId host, LinkId link, uint8_t 
                        raw(link));
     return EPROTONOSUPPORT;
   }
+  handle.grow_log();
   const int error = to_errno(engine.link_configure(host, link, config));
-  log_configured(handle.log(), host, link, config, error);
+  if (error != EADDRINUSE || last_try) {
+    log_configured(handle.log(), host, link, config, error);
+  }
   return error;
 }
 
@@ -128,17 +144,15 @@ int knet_link_set_config(knet_handle_t knet_h, knet_node_id_t host_id, uint8_t l
       transport == KNET_MAX_TRANSPORTS) {
     return finish(EINVAL);
   }
-  // The kernel closes the sockets of a killed process that used io_uring with a delay. Who restarts
-  // such a process wants its addresses back, so a taken one is asked for again for a while; not in
-  // a callback, which must not wait.
-  const auto give_up = std::chrono::steady_clock::now() + kAddressPatience;
+  // Each try is a call of its own: in between the engine goes on, and so do other callers.
+  const Clock::time_point deadline = address_deadline(handle->engine());
   for (;;) {
+    const bool last_try = Clock::now() >= deadline;
     const int result = handle->command([&](Engine& engine) -> int {
       return configure(*handle, engine, HostId(host_id), LinkId(link_id), transport, *src_addr,
-                       dst_addr, flags);
+                       dst_addr, flags, last_try);
     });
-    if (result == 0 || errno != EADDRINUSE || handle->engine().in_callback() ||
-        std::chrono::steady_clock::now() >= give_up) {
+    if (result == 0 || errno != EADDRINUSE || last_try) {
       return result;
     }
     std::this_thread::sleep_for(kAddressPause);

@@ -5,14 +5,13 @@
 #include "api/log.h"
 
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 namespace ringknet {
 namespace {
@@ -29,8 +28,7 @@ class KeepErrno {
   const int value_;
 };
 
-// Also false when the reader is gone: writing then would raise SIGPIPE in a thread of the
-// application.
+// Also false when the reader is gone.
 bool has_room(int fd) {
   pollfd watched{fd, POLLOUT, 0};
   return poll(&watched, 1, 0) == 1 && watched.revents == POLLOUT;
@@ -42,37 +40,7 @@ bool whole(ssize_t written) {
 
 }  // namespace
 
-bool LogLimit::allow(Instant now, std::uint32_t& suppressed) {
-  if (now - refilled_ >= kRefill) {
-    const auto elapsed = (now - refilled_) / kRefill;
-    tokens_ = static_cast<std::uint32_t>(std::min<std::int64_t>(kBurst, tokens_ + elapsed));
-    refilled_ = now;
-  }
-  if (tokens_ == 0) {
-    ++suppressed_;
-    return false;
-  }
-  --tokens_;
-  suppressed = suppressed_;
-  suppressed_ = 0;
-  return true;
-}
-
-Log::Kind Log::kind_of(int fd) {
-  struct stat status {};
-  if (fd == 0) {
-    return Kind::kNone;
-  }
-  if (fstat(fd, &status) != 0) {
-    return Kind::kOther;
-  }
-  if (S_ISFIFO(status.st_mode)) {
-    return Kind::kPipe;
-  }
-  return S_ISSOCK(status.st_mode) ? Kind::kSocket : Kind::kOther;
-}
-
-Log::Log(int fd, std::uint8_t level) : fd_(fd), kind_(kind_of(fd)) {
+Log::Log(int fd, std::uint8_t level) : fd_(fd), kind_(ringknet::kind_of(fd)) {
   if (fd != 0) {
     for (auto& slot : levels_) {
       slot.store(level, kRelaxed);
@@ -116,29 +84,24 @@ bool Log::write_record(const knet_log_msg& record) {
   if (!has_room(fd_)) {
     return false;
   }
-  switch (kind_) {
-    case Kind::kPipe:
-      return write_pipe(record);
-    case Kind::kSocket:
-      return whole(send(fd_, &record, sizeof(record), MSG_DONTWAIT | MSG_NOSIGNAL));
-    default:
-      return whole(::write(fd_, &record, sizeof(record)));
-  }
+  const ConstBytes bytes = std::as_bytes(std::span(&record, 1));
+  if (kind_ == DescriptorKind::kPipe)
+    return write_pipe(bytes);
+  return whole(write_silently(fd_, kind_, bytes));
 }
 
 // Another writer may take the room that poll saw, and a blocking pipe would then make this thread
 // wait. Kernels since 6.4 can be told not to; on older ones a pipe that had room for a page a
 // moment ago has to do.
-bool Log::write_pipe(const knet_log_msg& record) {
+bool Log::write_pipe(ConstBytes record) {
   if (pipe_takes_nowait_.load(kRelaxed)) {
-    const iovec part{const_cast<knet_log_msg*>(&record), sizeof(record)};
-    const ssize_t written = pwritev2(fd_, &part, 1, -1, RWF_NOWAIT);
+    const ssize_t written = write_pipe_silently(fd_, record, RWF_NOWAIT);
     if (written >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) {
       return whole(written);
     }
     pipe_takes_nowait_.store(false, kRelaxed);
   }
-  return whole(::write(fd_, &record, sizeof(record)));
+  return whole(write_pipe_silently(fd_, record, 0));
 }
 
 }  // namespace ringknet

@@ -15,26 +15,9 @@
 #include <string_view>
 
 #include "api/libknet.h"
-#include "engine/base/time.h"
+#include "engine/ring/descriptor.h"
 
 namespace ringknet {
-
-// Keeps one place in the code from flooding the log: some records at once, then one per second. For
-// one thread.
-class LogLimit {
- public:
-  // True if a record may be written now; `suppressed` is how many were refused since the last one
-  // written.
-  bool allow(Instant now, std::uint32_t& suppressed);
-
- private:
-  static constexpr std::uint32_t kBurst = 5;
-  static constexpr Duration kRefill = std::chrono::seconds(1);
-
-  std::uint32_t tokens_ = kBurst;
-  std::uint32_t suppressed_ = 0;
-  Instant refilled_{};
-};
 
 class Log {
  public:
@@ -59,20 +42,17 @@ class Log {
     }
   }
 
-  // The same, at most as often as `limit` allows. What was left out is said at the end of the next
-  // record.
+  // The same, with how many records of this kind were held back before (log_limiter.h).
   template <typename... Args>
-  void write_limited(LogLimit& limit, Instant now, std::uint8_t subsystem, std::uint8_t level,
+  void write_counted(std::uint64_t held, std::uint8_t subsystem, std::uint8_t level,
                      fmt::format_string<const Args&...> format, const Args&... args) {
-    std::uint32_t suppressed = 0;
-    if (!wants(subsystem, level) || !limit.allow(now, suppressed)) {
+    if (!wants(subsystem, level))
       return;
-    }
     Text text;
     std::size_t size = print(text, 0, format, fmt::make_format_args(args...));
-    if (suppressed != 0) {
-      size = print(text, size, " ({} more of this kind were not logged)",
-                   fmt::make_format_args(suppressed));
+    if (held != 0) {
+      size =
+          print(text, size, " ({} more of this kind were not logged)", fmt::make_format_args(held));
     }
     put(subsystem, level, {text.data(), size});
   }
@@ -88,13 +68,10 @@ class Log {
   void put(std::uint8_t subsystem, std::uint8_t level, std::string_view text);
   bool put_record(std::uint8_t subsystem, std::uint8_t level, std::string_view text);
   bool write_record(const knet_log_msg& record);
-  bool write_pipe(const knet_log_msg& record);
-
-  enum class Kind : std::uint8_t { kNone, kPipe, kSocket, kOther };
-  static Kind kind_of(int fd);
+  bool write_pipe(ConstBytes record);
 
   const int fd_;
-  const Kind kind_;
+  const DescriptorKind kind_;
   std::array<std::atomic<std::uint8_t>, KNET_MAX_SUBSYSTEMS + 1> levels_{};
   std::atomic<std::uint64_t> lost_ = 0;
   std::atomic<bool> pipe_takes_nowait_ = true;

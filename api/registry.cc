@@ -9,21 +9,21 @@
 
 namespace ringknet {
 
-HandleRegistry::Slot* HandleRegistry::claim_free(Block& block, Handle& handle) {
+bool HandleRegistry::claim_free(Block& block, Handle& handle) {
   for (Slot& slot : block.slots) {
-    Handle* free = nullptr;
-    if (slot.handle.compare_exchange_strong(free, &handle)) {
-      return &slot;
+    if (!slot.taken.exchange(true)) {
+      slot.handle.store(&handle);
+      return true;
     }
   }
-  return nullptr;
+  return false;
 }
 
 void HandleRegistry::add(Handle& handle) {
   [[maybe_unused]] static const int once =
       pthread_atfork(nullptr, nullptr, [] { registry().forget_all(); });
   Block* block = &first_;
-  while (claim_free(*block, handle) == nullptr) {
+  while (!claim_free(*block, handle)) {
     Block* next = block->next.load();
     if (next == nullptr) {
       auto fresh = std::make_unique<Block>();
@@ -40,44 +40,48 @@ void HandleRegistry::forget_all() {
   for (Block* block = &first_; block != nullptr; block = block->next.load()) {
     for (Slot& slot : block->slots) {
       slot.handle.store(nullptr);
-      slot.pins.forget();
+      slot.taken.store(slot.taken.load() || !slot.pins.empty());
     }
   }
 }
 
-HandleRegistry::Pin HandleRegistry::pin(const void* candidate) {
-  if (candidate == nullptr) {
-    return {};
-  }
+HandleRegistry::Slot* HandleRegistry::find(const void* candidate) {
   for (Block* block = &first_; block != nullptr; block = block->next.load()) {
     for (Slot& slot : block->slots) {
-      if (slot.handle.load() != candidate) {
-        continue;
-      }
-      slot.pins.enter();
-      // Only a handle seen after entering is safe: retire() takes it out before it looks at the
-      // pins.
-      if (Handle* handle = slot.handle.load(); handle == candidate) {
-        return {slot, *handle};
-      }
-      slot.pins.leave();
+      if (slot.handle.load() == candidate)
+        return &slot;
     }
   }
-  return {};
+  return nullptr;
+}
+
+HandleRegistry::Pin::Pin(HandleRegistry& registry, const void* candidate) {
+  Slot* slot = candidate == nullptr ? nullptr : registry.find(candidate);
+  if (slot == nullptr)
+    return;
+  hold_.enter(slot->pins);
+  // Only a handle seen after entering is safe: retire() takes it out before it looks at the pins.
+  handle_ = slot->handle.load();
+  if (handle_ != candidate) {
+    handle_ = nullptr;
+    hold_.leave();
+  }
+}
+
+bool HandleRegistry::held_by_this_thread(const void* candidate) {
+  const Slot* slot = candidate == nullptr ? nullptr : find(candidate);
+  return slot != nullptr && slot->pins.held_by_this_thread();
 }
 
 void HandleRegistry::retire(Handle& handle, void (*serve)(Handle&)) {
-  for (Block* block = &first_; block != nullptr; block = block->next.load()) {
-    for (Slot& slot : block->slots) {
-      Handle* expected = &handle;
-      if (slot.handle.compare_exchange_strong(expected, nullptr)) {
-        while (serve != nullptr && !slot.pins.empty())
-          serve(handle);
-        slot.pins.wait_until_empty();
-        return;
-      }
-    }
-  }
+  Slot* slot = find(&handle);
+  Handle* expected = &handle;
+  if (slot == nullptr || !slot->handle.compare_exchange_strong(expected, nullptr))
+    return;
+  while (serve != nullptr && !slot->pins.empty())
+    serve(handle);
+  slot->pins.wait_until_empty();
+  slot->taken.store(false);
 }
 
 HandleRegistry& registry() {

@@ -5,7 +5,7 @@
 // While a call runs it holds a Pin, and knet_handle_free takes the handle out first and then waits
 // until the pins are gone.
 //
-// A look-up takes no lock: it walks a short list of slots, so that knet_send pays some ten
+// A look-up takes no lock: it walks a short list of slots, so that knet_send pays some tens of
 // nanoseconds for it. Slots are made in blocks when needed, used again, and never released, because
 // a look-up may be on its way through them.
 #pragma once
@@ -13,8 +13,8 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <utility>
 
+#include "api/no_cancellation.h"
 #include "api/pins.h"
 
 namespace ringknet {
@@ -25,28 +25,24 @@ class HandleRegistry {
   struct Slot;
 
  public:
-  // Holds a live handle, or nothing.
+  // Holds a live handle, or nothing. It is the first object of a call, and while it lives the
+  // calling thread cannot be cancelled.
   class Pin {
    public:
     Pin() = default;
-    Pin(Pin&& other) noexcept
-        : slot_(std::exchange(other.slot_, nullptr)), handle_(other.handle_) {}
-    Pin& operator=(Pin&&) = delete;
-    ~Pin() {
-      if (slot_ != nullptr) {
-        slot_->pins.leave();
-      }
-    }
+    Pin(const Pin&) = delete;
+    Pin& operator=(const Pin&) = delete;
 
-    explicit operator bool() const { return slot_ != nullptr; }
+    explicit operator bool() const { return handle_ != nullptr; }
     Handle* operator->() const { return handle_; }
     Handle& operator*() const { return *handle_; }
 
    private:
     friend class HandleRegistry;
-    Pin(Slot& slot, Handle& handle) : slot_(&slot), handle_(&handle) {}
+    Pin(HandleRegistry& registry, const void* candidate);
 
-    Slot* slot_ = nullptr;
+    NoCancellation no_cancellation_;  // ends last
+    Pins::Hold hold_;
     Handle* handle_ = nullptr;
   };
 
@@ -58,11 +54,15 @@ class HandleRegistry {
   void add(Handle& handle);
 
   // In a forked child, where no handle has an engine: there are none any more. What they held stays
-  // the parent's.
+  // the parent's. Their slots are not used again: threads that are not there any more are counted
+  // in their pins, and the forking thread may be in a call itself.
   void forget_all();
 
   // `candidate` may be any value at all.
-  Pin pin(const void* candidate);
+  Pin pin(const void* candidate) { return {*this, candidate}; }
+
+  // Whether the calling thread holds the handle, in a call further out.
+  bool held_by_this_thread(const void* candidate);
 
   // Forgets the handle and waits until nobody holds it; then it is the caller's alone. The caller
   // holds no pin itself. Where holders wait for the caller, `serve` does what they wait for; it is
@@ -74,6 +74,8 @@ class HandleRegistry {
 
   // A cache line each: threads that use different handles do not disturb each other.
   struct alignas(64) Slot {
+    // Until the last call on its handle has ended, the slot goes to no other.
+    std::atomic<bool> taken = false;
     std::atomic<Handle*> handle = nullptr;
     Pins pins;
   };
@@ -83,7 +85,8 @@ class HandleRegistry {
     std::atomic<Block*> next = nullptr;
   };
 
-  static Slot* claim_free(Block& block, Handle& handle);
+  static bool claim_free(Block& block, Handle& handle);
+  Slot* find(const void* candidate);
 
   Block first_;
 };

@@ -14,6 +14,8 @@
 
 using ringknet::Channel;
 using ringknet::ConstBytes;
+using ringknet::DescriptorKind;
+using ringknet::Engine;
 using ringknet::finish;
 using ringknet::registry;
 
@@ -42,8 +44,9 @@ ssize_t knet_recv(knet_handle_t knet_h, char* buff, const size_t buff_len, const
   if (!datafd) {
     return finish(EINVAL);
   }
-  return finish_transfer(datafd.is_socket() ? recv(datafd.fd(), buff, buff_len, MSG_DONTWAIT)
-                                            : read(datafd.fd(), buff, buff_len));
+  return finish_transfer(datafd.kind() == DescriptorKind::kSocket
+                             ? recv(datafd.fd(), buff, buff_len, MSG_DONTWAIT)
+                             : read(datafd.fd(), buff, buff_len));
 }
 
 ssize_t knet_send(knet_handle_t knet_h, const char* buff, const size_t buff_len,
@@ -56,9 +59,8 @@ ssize_t knet_send(knet_handle_t knet_h, const char* buff, const size_t buff_len,
   if (!datafd) {
     return finish(EINVAL);
   }
-  return finish_transfer(datafd.is_socket()
-                             ? send(datafd.fd(), buff, buff_len, MSG_DONTWAIT | MSG_NOSIGNAL)
-                             : write(datafd.fd(), buff, buff_len));
+  const ConstBytes message{reinterpret_cast<const std::byte*>(buff), buff_len};
+  return finish_transfer(ringknet::write_silently(datafd.fd(), datafd.kind(), message));
 }
 
 int knet_send_sync(knet_handle_t knet_h, const char* buff, const size_t buff_len,
@@ -66,6 +68,10 @@ int knet_send_sync(knet_handle_t knet_h, const char* buff, const size_t buff_len
   const auto handle = registry().pin(knet_h);
   if (!handle || !is_message(buff, buff_len, channel)) {
     return finish(EINVAL);
+  }
+  const Engine::Entry entry(handle->engine());
+  if (!entry) {
+    return finish(EDEADLK);
   }
   const ConstBytes message{reinterpret_cast<const std::byte*>(buff), buff_len};
   return finish(to_errno(handle->engine().send_sync(Channel(channel), message)));

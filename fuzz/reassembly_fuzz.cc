@@ -19,8 +19,9 @@ using Content = std::vector<std::byte>;
 
 // Small enough to run out before the slots do, in every fourth input.
 constexpr std::size_t kFewBuffers = 5;
-// Of the sequence space: what is further behind is given up.
+// What is further behind than this is given up.
 constexpr unsigned kQuarter = 16384;
+constexpr MessagePosition kFurthest = 1u << 20;
 
 struct Partial {
   DataHeader header;
@@ -87,16 +88,8 @@ class Model {
       partials_.erase(seq);
     return gone;
   }
-  // What the newest message left behind by more than `most`.
-  std::vector<unsigned> expire_behind(unsigned newest, unsigned most) {
-    std::vector<unsigned> gone;
-    for (const auto& [seq, partial] : partials_) {
-      if (newest - seq > most)
-        gone.push_back(seq);
-    }
-    for (const unsigned seq : gone)
-      partials_.erase(seq);
-    return gone;
+  std::size_t expire_behind(unsigned oldest) {
+    return std::erase_if(partials_, [&](const auto& entry) { return entry.first < oldest; });
   }
   unsigned newest() const { return partials_.empty() ? 1 : partials_.rbegin()->first; }
   std::size_t clear() {
@@ -184,7 +177,9 @@ class Harness {
       case ReassemblyOp::kExpire: {
         const Instant limit = now_ - std::chrono::milliseconds(input_.u8());
         std::vector<unsigned> gone;
-        reassembly_.expire(limit, [&](MessageSeq seq) { gone.push_back(seq.value); });
+        reassembly_.expire(limit, [&](MessagePosition position) {
+          gone.push_back(static_cast<unsigned>(position));
+        });
         std::ranges::sort(gone);
         require(gone == model_.expire(limit), "the same messages expire");
         return;
@@ -194,11 +189,9 @@ class Harness {
         return;
       case ReassemblyOp::kExpireBehind: {
         const unsigned newest = model_.newest() + input_.u16() % 60000;
-        std::vector<unsigned> gone;
-        reassembly_.expire_behind(MessageSeq{static_cast<std::uint16_t>(newest)},
-                                  [&](MessageSeq seq) { gone.push_back(seq.value); });
-        std::ranges::sort(gone);
-        require(gone == model_.expire_behind(newest, kQuarter), "the same messages are behind");
+        const unsigned oldest = newest < kQuarter ? 0 : newest - kQuarter;
+        require(reassembly_.keep(oldest, kFurthest) == model_.expire_behind(oldest),
+                "as many messages are behind");
         return;
       }
       case ReassemblyOp::kCount:
@@ -232,12 +225,12 @@ class Harness {
       byte = std::byte{value++};
     const DataPacket packet{header, content};
     const Model::Verdict expected = model_.add(now_, packet, buffers_ - pool_.in_use());
-    const Reassembly::Outcome outcome = reassembly_.add(now_, packet);
+    const Reassembly::Outcome outcome = reassembly_.add(now_, packet, header.seq.value, kFurthest);
     if (const auto* reason = std::get_if<Drop>(&outcome)) {
       require(*reason == expected.drop, "refused for the same reason");
     } else if (const auto* pending = std::get_if<Reassembly::Pending>(&outcome)) {
       require(expected.drop == Drop::kCount && !expected.complete, "taken, not complete");
-      require(pending->evicted == expected.evicted, "the same message makes room");
+      require(pending->evicted == expected.evicted.value, "the same message makes room");
     } else {
       const auto& complete = std::get<Reassembly::Complete>(outcome);
       require(expected.complete.has_value(), "complete");

@@ -60,14 +60,21 @@ class Harness {
   }
 
  private:
+  using Kind = PeerSequence::Place::Kind;
+  PeerSequence::Place place(MessageSeq seq) const {
+    return sequence_.place(now_, seq, PacketAge::kUnknown);
+  }
+  bool seen(MessageSeq seq) const { return place(seq).kind == Kind::kSeen; }
+
   void step() {
     switch (next_op<WindowOp>(input_)) {
       case WindowOp::kData: {
         const MessageSeq seq = read_seq();
         check(seq);
+        const bool believed = place(seq).kind != Kind::kStale;
         progress(seq);
         done(seq);
-        require(sequence_.seen(seq), "a message just done with is seen");
+        require(!believed || seen(seq), "a message just done with is seen");
         break;
       }
       case WindowOp::kPartial:
@@ -107,19 +114,20 @@ class Harness {
   void check(MessageSeq seq) {
     require(window_.seen(seq) == model_.seen(seq), "the window sees what the model sees");
     require(window_.started() == model_.started(), "both have started or neither has");
-    require(!sequence_.seen(seq) || done_.contains(seq.value), "only what was done with is seen");
+    require(!seen(seq) || done_.contains(seq.value), "only what was done with is seen");
   }
   void progress(MessageSeq seq) {
     window_.advance(seq);
     model_.advance(seq);
-    sequence_.on_data(now_, seq);
+    if (const auto at = place(seq); at.kind == Kind::kNew)
+      sequence_.on_data(now_, at);
     head_ = seq;
     check(seq);
   }
   void done(MessageSeq seq) {
     window_.mark(seq);
     model_.mark(seq);
-    sequence_.done(seq);
+    sequence_.done(place(seq).position);
     done_.insert(seq.value);
     check(seq);
   }
@@ -136,16 +144,18 @@ class Harness {
     if (kind == 255)
       packet.stamp.fill(std::byte{0xee});
     const MessageSeq probe{static_cast<std::uint16_t>(packet.seq.value + kind)};
-    const bool before = sequence_.seen(probe);
+    const bool before = seen(probe);
     using Meaning = PeerSequence::PingMeaning;
-    const Meaning meaning = sequence_.on_ping(now_, packet, std::chrono::milliseconds(20),
-                                              std::chrono::milliseconds(400));
-    require(before || !sequence_.seen(probe), "a PING makes nothing seen");
+    const PeerSequence::PingTrust trust{.authentic = kind % 2 == 0,
+                                        .slack = std::chrono::milliseconds(20),
+                                        .quiet = std::chrono::milliseconds(400)};
+    const Meaning meaning = sequence_.on_ping(now_, packet, trust);
+    require(before || !seen(probe) || done_.contains(probe.value), "a PING makes nothing seen");
     if (meaning != Meaning::kRestarted)
       return;
     require(timed && packet.seq.none(), "only \"nothing sent yet\" is a restart");
     for (const unsigned value : done_)
-      require(!sequence_.seen(MessageSeq{static_cast<std::uint16_t>(value)}), "forgotten");
+      require(!seen(MessageSeq{static_cast<std::uint16_t>(value)}), "forgotten");
     done_.clear();
   }
 

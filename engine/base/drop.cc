@@ -40,6 +40,7 @@ std::string_view name(Drop reason) {
       "no source link",
       "host unreachable",
       "duplicate",
+      "sequence stale",
       "fragment repeated",
       "fragment changed",
       "slice size",

@@ -43,11 +43,12 @@ enum class Drop : std::uint8_t {
   // core: legal bytes in the wrong place
   kUnknownHost,        // the sender is not a configured host
   kUnknownLink,        // the named link is not configured
-  kSourceAddress,      // a static link's packet from another address
+  kSourceAddress,      // a control packet from another address than the link's
   kAccessList,         // the link's access list rejects the sender
   kNoSourceLink,       // data from an address that no link of the host has
   kUnreachable,        // data from a host that has not proven any link yet
   kDuplicate,          // seen before: the other copy of an ACTIVE message, or a repeat
+  kSequenceStale,      // its number is late by more than half of all there are, or made up
   kFragmentRepeated,   // this fragment came already
   kFragmentChanged,    // count, channel or compression differ from the message's other fragments
   kSliceSize,          // the slice size changed mid-message
@@ -56,9 +57,9 @@ enum class Drop : std::uint8_t {
   kEvicted,            // a partial message given up for newer ones
   kExpired,            // a partial message whose rest never came
   kReset,              // a partial message of a sender that restarted or went away
-  kControlQueueFull,   // an answer that could not be queued
+  kControlQueueFull,   // an answer that newer ones of its link left no room for
   kMtuReplyUnmatched,  // a probe answer nobody waits for
-  kPongStamp,          // a PONG that echoes no clock of ours
+  kPongStamp,          // a PONG that answers no PING of ours, or one that was answered already
   // delivery: complete messages that found no reader
   kForwardingOff,
   kFilter,         // the receiver's filter refused it

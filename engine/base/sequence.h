@@ -26,4 +26,8 @@ struct MessageSeq {
   friend bool operator==(MessageSeq, MessageSeq) = default;
 };
 
+// A sequence number with the rounds of the sequence counted in, as a receiver counts them: it never
+// means two messages of one sender. Its low 16 bits are the number; 0 is none.
+using MessagePosition = std::uint64_t;
+
 }  // namespace ringknet

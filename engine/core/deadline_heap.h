@@ -30,6 +30,9 @@ class DeadlineHeap {
   void set(DeadlineNode& node, Instant deadline);
   void remove(DeadlineNode& node) { set(node, kNever); }
 
+  // Room for so many nodes: queueing them allocates nothing.
+  void reserve(std::size_t nodes) { nodes_.reserve(nodes); }
+
   bool empty() const { return nodes_.empty(); }
   Instant next() const { return nodes_.empty() ? kNever : nodes_.front()->deadline_; }
   DeadlineNode& front() { return *nodes_.front(); }

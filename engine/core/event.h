@@ -19,9 +19,12 @@ struct Event {
     kLinkUp,           // host, link
     kLinkDown,         // host, link, reason
     kLinkMtu,          // host, link, mtu
-    kLinkLearned,      // host, link, address: a dynamic link's peer appeared or moved
-    kLinkSuspect,    // host, link, reason: the network reported trouble, other links are preferred
-    kPeerRestarted,  // host
+    kLinkLearned,      // host, link, address, previous: a dynamic link's peer appeared or moved
+    // host, link, reason, rerouted: the network reported trouble, other links are preferred
+    kLinkSuspect,
+    kPeerRestarted,   // host
+    kLinkRunsVanish,  // host, link: runs of packets do not arrive in one piece, and are split
+    kLinkRunsPass,    // host, link: they do again
   };
   enum class Reason : std::uint8_t {
     kNone,
@@ -36,8 +39,10 @@ struct Event {
   Reason reason = Reason::kNone;
   HostId host{};
   LinkId link{};
+  bool rerouted = false;  // the host's data takes other links from now on
   std::uint32_t mtu = 0;
   Address address{};
+  Address previous{};  // unknown if there was none
 };
 
 }  // namespace ringknet

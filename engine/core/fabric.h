@@ -52,6 +52,7 @@
 #include "engine/core/in_flight.h"
 #include "engine/core/link_config.h"
 #include "engine/core/message_pool.h"
+#include "engine/core/offences.h"
 #include "engine/core/run_queue.h"
 #include "engine/core/slice_census.h"
 #include "engine/core/stats.h"
@@ -94,6 +95,7 @@ struct LinkStatus {
   std::uint8_t priority = 0;
   bool enabled = false;
   bool connected = false;
+  bool suspect = false;  // connected, but in trouble: other links are preferred
   bool learned = false;  // dynamic only: the peer's address is known and in use
   Duration latency{};
   Instant last_pong = kNever;  // kNever: none since the link went down
@@ -118,7 +120,9 @@ class Fabric {
     // Of TransmitArena::kSlabSize bytes. What waits here is in front of everything that comes
     // later: 24 cost a message beside a stream twice the time of 10, and the stream gained nothing.
     std::size_t transmit_slabs = 10;
-    std::size_t message_buffers = 1024;  // of kMessageSizeMax bytes
+    // Of kMessageSizeMax bytes, for messages of which a part has come. Every host has its share and
+    // no more, two at least: with more hosts than half of this there are more buffers.
+    std::size_t message_buffers = 1024;
   };
 
   explicit Fabric(Config config);
@@ -168,6 +172,7 @@ class Fabric {
   Result<> host_set_policy(Instant now, HostId host, Policy policy);
   Result<Policy> host_policy(HostId host) const;
   Result<bool> host_reachable(HostId host) const;
+  std::size_t link_count() const { return link_count_; }
   bool host_exists(HostId host) const { return hosts_.find(host) != nullptr; }
   // Most recently added first.
   std::span<const HostId> hosts() const { return hosts_.order(); }
@@ -200,6 +205,8 @@ class Fabric {
   Result<> set_manual_mtu(Instant now, std::uint32_t interface_mtu);
   // How often a settled MTU is searched again for a larger one.
   void set_mtu_interval(Instant now, Duration interval);
+  // Runs that are split, as they did not arrive in one piece, are tried again (run_check.h).
+  void retry_runs();
   Duration mtu_interval() const { return mtu_interval_; }
   std::uint32_t data_mtu() const { return data_mtu_; }
 
@@ -215,11 +222,19 @@ class Fabric {
   void set_compressor(std::unique_ptr<Compressor> compressor, CompressId id, std::size_t threshold);
 
   const HandleStats& stats() const { return stats_; }
+  // Messages of which something came, so far, of all senders.
+  std::uint64_t arrived() const { return arrived_; }
+  // Messages that are known of and did not come, or not all of them: what was sent to others only
+  // is among them, so nothing but changes tells anything.
+  std::int64_t missing() const { return missing_; }
   void clear_stats() { stats_ = HandleStats{}; }
   void clear_link_stats();
   const DropCounters& drops() const { return drops_; }
   // For the owner's own drops after on_datagram: filter, channel, reader.
   void count_drop(Drop reason) { drops_.add(reason); }
+  // Who sent what was refused, for people. An offence may have ended meanwhile, by configuration.
+  Offences& offences() { return offences_; }
+  bool still_offends(const Offence& offence) const;
   HostId self() const { return config_.self; }
 
  private:
@@ -242,42 +257,71 @@ class Fabric {
   void on_control(const Arrival& arrival, const MtuPacket& packet);
   void on_ping(const Arrival& arrival, Host& host, Link& link, const PingPacket& packet);
   void on_pong(const Arrival& arrival, Link& link, const PingPacket& packet);
-  std::optional<Instant> answered_ping(const Arrival& arrival, Link& link,
-                                       const PingPacket& packet);
-  Link* control_link(const Arrival& arrival, HostId sender, LinkId id);
-  bool proven(const Arrival& arrival, HostId sender, bool may_prove);
-  void learn(const Arrival& arrival, Link& link);
-  bool in_order(const Arrival& arrival, Host& host);
+  std::optional<Instant> answered_ping(const Arrival& arrival, Link& link, const PingStamp& stamp);
+  Link* control_link(const Arrival& arrival, HostId sender, LinkId id, bool is_ping);
+  bool proven(const Arrival& arrival, HostId sender, bool may_prove) {
+    return !names_sender(arrival.opened) || sender_proven(arrival, sender, may_prove);
+  }
+  bool sender_proven(const Arrival& arrival, HostId sender, bool may_prove);
+  bool ask_sender(const Arrival& arrival, Link& link);
+  void on_proof(const Arrival& arrival, Host& host, const Link& link);
+  void note_first(Host& host, const PeerSequence::Place& place);
+  void refuse(const Arrival& arrival, Drop reason, HostId host, std::optional<LinkId> link = {});
+  void refuse_unopened(Instant now, const Address& from, Drop reason, ConstBytes bytes);
+  bool from_peer(const Arrival& arrival, const Host& host, Link& link, bool is_ping);
+  void move(const Arrival& arrival, Link& link);
+  void notice_boot(const Arrival& arrival, Host& host) {
+    if (names_sender(arrival.opened) && host.newest.other_boot(arrival.opened))
+      on_other_boot(host);
+  }
+  void on_other_boot(Host& host);
+  void moved_on(const Arrival& arrival, Host& host, const PeerSequence::Place& place);
+  void on_progress(const Arrival& arrival, Host& host, const Link& link, const PingPacket& packet);
   void on_restart(Host& host);
   bool admits(const Link& link, const Address& from) const;
   void give_up_partials(Host& host);
-  void expire_behind(Host& host);
+  void share_buffers();
+  void expire_outside(Host& host);
 
   // fabric_tx.cc
-  enum class ControlSend : std::uint8_t { kReady, kNoRoom, kNotSealed };
+  enum class ControlSend : std::uint8_t { kReady, kNothing, kNoRoom, kNotSealed };
   bool collect_targets(const Destinations& destinations, bool local, std::uint32_t& slice);
   void collect_links(Host& host, std::uint32_t& slice);
   bool queue_message(const DataHeader& header, ConstBytes message, std::uint32_t slice,
                      const TransmitArena::Piece& piece);
   ConstBytes compress(ConstBytes message, std::uint8_t& id);
   bool seal_data(MutableBytes row, std::size_t count, std::size_t clear, std::size_t last);
-  void queue_control(const ControlItem& item);
-  bool poll_control(Instant now, Transmit& out);
-  bool hold_back(Instant now, const Link& link, ControlItem item);
+  void queue_answer(Link& link, const PongAnswer& pong);
+  void queue_answer(Link& link, const MtuAnswer& answer);
+  ControlSend poll_own(Instant now, Transmit& out);
+  ControlSend poll_answers(Instant now, Transmit& out);
   void release_held();
-  bool poll_probe(Transmit& out);
-  bool poll_data(Transmit& out);
+  bool poll_probe(Instant now, Transmit& out);
+  bool poll_data(Instant now, Transmit& out);
+  bool may_leave(Host& host, const Link& link, std::uint64_t message);
   void hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted, Transmit& out);
-  ControlSend hand_out_control(Instant now, Link& link, const ControlItem& item, Transmit& out);
+  ControlSend hand_out_ping(Instant now, Link& link, PingKind kind, Transmit& out);
+  ControlSend hand_out_pong(Link& link, const PongAnswer& pong, Transmit& out);
+  ControlSend hand_out_mtu_answer(Link& link, const MtuAnswer& answer, Transmit& out);
   template <typename Encode>
   ControlSend hand_out_sealed(Link& link, std::size_t slot, InFlight::Kind kind, std::size_t clear,
                               Transmit& out, Encode&& encode_into);
   Link* alternative(const LinkRef& ref, const RunRef& run) const;
 
+  // fabric_runs.cc
+  void check_run(Instant now, Link& link, Transmit& out);
+  bool poll_run_probe(Instant now, Transmit& out);
+  ControlSend hand_out_run_probe(Instant now, Link& link, Transmit& out);
+  ControlSend hand_out_probes(Link& link, InFlight::Kind kind, std::uint32_t size,
+                              std::size_t count, Transmit& out);
+  void act_on_runs(Link& link, RunCheck::News news);
+
   // fabric_time.cc
+  bool held_up(Instant now) const;
   void link_up(Instant now, Link& link);
   void link_down(Instant now, Link& link, Event::Reason reason);
   void suspect(Instant now, Link& link, Event::Reason reason);
+  void prefer_others(const Link& link, Event::Reason reason);
   void act_on_mtu(Instant now, Link& link, const MtuSearch::Step& step);
   void start_mtu(Instant now, Link& link);
   void search_mtu(Instant now, Link& link);
@@ -307,7 +351,9 @@ class Fabric {
   HostTable hosts_;
   TransmitArena arena_;
   ControlQueue control_;
+  bool run_probe_under_way_ = false;  // one at a time: they are large
   bool backlogged_ = false;
+  Instant held_up_until_{};    // what came while this process did not run is being caught up with
   Instant held_due_ = kNever;  // when the PONGs that are held leave at the latest
   RunQueue runs_;
   InFlightTable in_flight_;
@@ -315,6 +361,7 @@ class Fabric {
   std::vector<LinkRef> targets_;  // scratch of send()
   std::uint64_t sends_ = 0;
   MessageSeq last_seq_{};
+  std::uint64_t messages_sent_ = 0;  // that were given a sequence
   Duration mtu_interval_ = std::chrono::seconds(60);
   std::uint32_t manual_mtu_ = 0;
   SliceCensus slices_;
@@ -324,7 +371,10 @@ class Fabric {
   bool has_loopback_ = false;
   bool access_lists_ = false;
   DropCounters drops_;
+  Offences offences_;
   HandleStats stats_;
+  std::uint64_t arrived_ = 0;
+  std::int64_t missing_ = 0;
   std::unique_ptr<Compressor> compressor_;
   CompressId compress_id_ = CompressId::kNone;
   std::size_t compress_threshold_ = 0;

@@ -3,14 +3,25 @@
 // Configuration of the fabric: hosts, links, MTU, and reading their state.
 #include <algorithm>
 
+#include "engine/base/rollback.h"
 #include "engine/core/fabric.h"
 
 namespace ringknet {
+namespace {
+
+// Partial messages of a host, at least: one that is being sent, and one before it of which a packet
+// takes another path.
+constexpr std::size_t kPartialsMin = 2;
+// For complete messages: one that the owner has not released yet and one being decompressed, with
+// as many again for an owner that is called from its own callback.
+constexpr std::size_t kBuffersBeside = 4;
+
+}  // namespace
 
 Fabric::Fabric(Config config)
     : config_(std::move(config)),
       keyring_(config_.self, config_.random != nullptr ? *config_.random : no_randomness_),
-      messages_(config_.message_buffers),
+      messages_(kBuffersBeside),
       arena_(config_.transmit_slabs),
       runs_(arena_),
       events_(64),
@@ -42,7 +53,10 @@ Result<> Fabric::host_add(HostId id) {
   if (hosts_.find(id) != nullptr)
     return Error::kHostExists;
   hosts_.add(id, messages_);
+  Rollback undo([&] { hosts_.remove(id); });
   keyring_.add_sender(id);
+  undo.commit();
+  share_buffers();
   return {};
 }
 
@@ -54,7 +68,24 @@ Result<> Fabric::host_remove(HostId id) {
     return Error::kBusy;
   hosts_.remove(id);
   keyring_.remove_sender(id);
+  share_buffers();
   return {};
+}
+
+// A guaranteed share of the reassembly buffers for each host: what comes in the name of one host,
+// or of many, leaves the others theirs.
+void Fabric::share_buffers() {
+  const std::size_t hosts = std::max<std::size_t>(hosts_.order().size(), 1);
+  const std::size_t quota =
+      std::clamp(config_.message_buffers / hosts, kPartialsMin, Reassembly::kSlots);
+  messages_.set_limit(hosts * quota + kBuffersBeside);
+  for (const HostId id : hosts_.order()) {
+    Host& host = *hosts_.find(id);
+    host.reassembly.set_quota(quota, [&](MessagePosition position) {
+      host.sequence.done(position);
+      drops_.add(Drop::kEvicted);
+    });
+  }
 }
 
 Result<> Fabric::host_set_policy(Instant now, HostId id, Policy policy) {
@@ -121,13 +152,18 @@ Result<> Fabric::link_configure(Instant now, HostId host_id, LinkId link_id,
     return allowed;
   Host& host = *hosts_.find(host_id);
   const LinkRef ref{host_id, link_id, ++generation_};
-  host.links[raw(link_id)] = std::make_unique<Link>(ref, config, envelope_, mtu_interval_);
-  ++link_count_;
-  // Everything that grows with links grows here, so that traffic never allocates.
-  control_.grow(link_count_);
-  runs_.grow(link_count_);
-  events_.grow(64 + 8 * link_count_);
-  targets_.reserve(link_count_);
+  auto added = std::make_unique<Link>(ref, config, envelope_, mtu_interval_);
+  // Everything that grows with links grows here, so that traffic never allocates; and before the
+  // link is there, so that one for which there is no memory leaves no trace.
+  const std::size_t links = link_count_ + 1;
+  control_.grow(links);
+  runs_.grow(links);
+  events_.grow(64 + 8 * links);
+  targets_.reserve(links);
+  deadlines_.reserve(links);
+  slices_.reserve(links);
+  host.links[raw(link_id)] = std::move(added);
+  link_count_ = links;
   if (config.transport == Transport::kLoopback) {
     has_loopback_ = true;
     host.reachable = true;
@@ -144,6 +180,7 @@ Result<LinkConfig> Fabric::link_clear(Instant now, HostId host_id, LinkId link_i
     return Error::kBusy;
   const LinkConfig config = (*link)->config;
   deadlines_.remove(**link);
+  control_.forget(**link);
   Host& host = *hosts_.find(host_id);
   host.links[raw(link_id)].reset();
   --link_count_;
@@ -235,6 +272,7 @@ Result<LinkStatus> Fabric::link_status(HostId host_id, LinkId link_id) const {
   status.priority = link.priority;
   status.enabled = link.enabled();
   status.connected = link.connected();
+  status.suspect = link.suspect();
   status.learned = link.learned;
   status.latency = link.latency().mean();
   status.last_pong = link.last_pong();
@@ -246,6 +284,38 @@ Result<LinkStatus> Fabric::link_status(HostId host_id, LinkId link_id) const {
   }
   status.stats = link.stats;
   return status;
+}
+
+bool Fabric::still_offends(const Offence& offence) const {
+  const Host* host = offence.host ? hosts_.find(*offence.host) : nullptr;
+  const Link* link = host != nullptr && offence.link ? host->link(*offence.link) : nullptr;
+  bool peer = false;
+  switch (offence.reason) {
+    case Drop::kUnknownHost:
+      return host == nullptr;
+    case Drop::kUnknownLink:
+      return host != nullptr && link == nullptr;
+    case Drop::kSourceAddress:
+      return link != nullptr && !link->config.remote.same_ip(offence.from);
+    case Drop::kNoSourceLink:
+      return host != nullptr && host->source_link(offence.from, SocketId{}) == nullptr;
+    case Drop::kAccessList:
+      return host != nullptr;
+    case Drop::kClearRefused:
+      return !keyring_.clear_allowed();
+    case Drop::kVersion:
+      // Strangers may send us what they like; a peer that speaks another version matters.
+      hosts_.for_each_link(
+          [&](Host&, Link& each) { peer |= each.config.remote.same_ip(offence.from); });
+      return peer;
+    case Drop::kSealSender:
+    case Drop::kSealImpostor:
+    case Drop::kSealReflected:
+      // Nothing to ask, but hosts are configured one after the other in less than this.
+      return offence.last - offence.first >= std::chrono::seconds(1);
+    default:
+      return true;
+  }
 }
 
 Result<std::size_t> Fabric::link_list(HostId host_id, std::span<LinkId, kLinksPerHost> out) const {
@@ -353,12 +423,12 @@ void Fabric::refresh_envelope(Instant now) {
 
 void Fabric::set_compressor(std::unique_ptr<Compressor> compressor, CompressId id,
                             std::size_t threshold) {
+  if (compressor != nullptr)
+    compressed_.resize(compress_bound(kMessageSizeMax));
   compressor_ = std::move(compressor);
   compress_id_ = id;
   compress_threshold_ = threshold;
   compress_gauge_ = {};
-  if (compressor_ != nullptr)
-    compressed_.resize(compress_bound(kMessageSizeMax));
 }
 
 void Fabric::set_mtu_interval(Instant now, Duration interval) {

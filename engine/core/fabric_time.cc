@@ -11,8 +11,11 @@ namespace {
 // A partial message whose last fragment came this long ago will not become complete: fragments are
 // sent back to back, and nothing is sent twice.
 constexpr Duration kPartialAgeMax = std::chrono::seconds(10);
-// Between two probes of one size, at least: a busy peer needs this long to answer.
-constexpr Duration kProbeGapMin = std::chrono::milliseconds(40);
+
+// A deadline that was missed by more means that this process did not run.
+constexpr Duration kMissed = std::chrono::milliseconds(10);
+// It has read what came meanwhile after this: what fits into sockets' buffers.
+constexpr Duration kCaughtUp = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -21,6 +24,8 @@ Instant Fabric::next_deadline() const {
 }
 
 void Fabric::on_timeout(Instant now) {
+  if (now - deadlines_.next() > kMissed)
+    held_up_until_ = now + kCaughtUp;
   if (held_due_ <= now)
     release_held();
   while (deadlines_.next() <= now) {
@@ -31,21 +36,21 @@ void Fabric::on_timeout(Instant now) {
     if (due.ping) {
       queue_ping(link);
       Host& host = *hosts_.find(link.ref.host);
-      host.reassembly.expire(now - kPartialAgeMax, [&](MessageSeq seq) {
-        host.sequence.done(seq);
+      host.reassembly.expire(now - kPartialAgeMax, [&](MessagePosition position) {
+        host.sequence.done(position);
         drops_.add(Drop::kExpired);
       });
     }
-    if (due.overdue) {
-      emit({.kind = Event::Kind::kLinkSuspect,
-            .reason = Event::Reason::kSilence,
-            .host = link.ref.host,
-            .link = link.ref.link});
-      refresh_host(*hosts_.find(link.ref.host));
-    }
+    if (due.overdue)
+      prefer_others(link, Event::Reason::kSilence);
     act_on_mtu(now, link, due.mtu);
     reschedule(link);
   }
+}
+
+// Timers run between packets, so a missed one may still be ahead.
+bool Fabric::held_up(Instant now) const {
+  return now < held_up_until_ || now - deadlines_.next() > kMissed;
 }
 
 void Fabric::on_path_error(Instant now, const PathError& error) {
@@ -99,13 +104,21 @@ void Fabric::suspect(Instant now, Link& link, Event::Reason reason) {
   if (link.on_trouble(now, reason == Event::Reason::kRefused) == Link::Verdict::kDown) {
     link_down(now, link, reason);
   } else if (link.suspect() && !was_suspect) {
-    emit({.kind = Event::Kind::kLinkSuspect,
-          .reason = reason,
-          .host = link.ref.host,
-          .link = link.ref.link});
-    refresh_host(*hosts_.find(link.ref.host));
+    prefer_others(link, reason);
   }
   reschedule(link);
+}
+
+// The link has become suspect.
+void Fabric::prefer_others(const Link& link, Event::Reason reason) {
+  Host& host = *hosts_.find(link.ref.host);
+  const LinkList before = host.routes;
+  refresh_host(host);
+  emit({.kind = Event::Kind::kLinkSuspect,
+        .reason = reason,
+        .host = link.ref.host,
+        .link = link.ref.link,
+        .rerouted = !std::ranges::equal(before, host.routes)});
 }
 
 // The link carries data from now on: at the floor until its MTU is known.
@@ -121,7 +134,7 @@ void Fabric::search_mtu(Instant now, Link& link) {
     link.slice = std::max<std::uint32_t>(link.mtu.slice(manual_mtu_), kSliceSizeMin);
   } else {
     link.slice = static_cast<std::uint32_t>(floor_slice(envelope_));
-    act_on_mtu(now, link, link.mtu.start(now, std::max(kProbeGapMin, 2 * link.latency().mean())));
+    act_on_mtu(now, link, link.mtu.start(now, link.probe_gap()));
   }
   reschedule(link);
 }
@@ -185,13 +198,9 @@ void Fabric::refresh_data_mtu(bool reset) {
 }
 
 void Fabric::queue_ping(Link& link) {
-  if (link.ping_queued)
-    return;
-  link.ping_queued = control_.items.push({.kind = ControlItem::Kind::kPing, .link = link.ref});
-  if (!link.ping_queued)
-    drops_.add(Drop::kControlQueueFull);
+  control_.want(link, PingKind::kHeartbeat);
   if (keyring_.warming() != 0)
-    queue_control({.kind = ControlItem::Kind::kWarmingPing, .link = link.ref});
+    control_.want(link, PingKind::kWarming);
 }
 
 void Fabric::queue_probe(Link& link) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The fabric's transmit side: from a message to runs of packets, and handing out everything that is
-// to be sent. Order of precedence: control packets, probes, data on its second try, data.
+// to be sent. Order of precedence: control packets, probes, runs of probes, data on its second try,
+// data.
 #include <algorithm>
 #include <cstring>
 
@@ -18,6 +19,10 @@ constexpr std::uint16_t kForcedPingEvery = 8191;
 // enough that it never lets go of it.
 constexpr Duration kHoldMax = std::chrono::milliseconds(30);
 static_assert(kHoldMax < SendWindow::kPatience / 2);
+
+bool is_probe(InFlight::Kind kind) {
+  return kind == InFlight::Kind::kMtuProbe || kind == InFlight::Kind::kRunProbe;
+}
 
 }  // namespace
 
@@ -57,11 +62,13 @@ SendOutcome Fabric::send(Instant now, Channel channel, ConstBytes message,
   }
 
   last_seq_ = last_seq_.next();
+  ++messages_sent_;
   if (last_seq_.value % kForcedPingEvery == 0) {
     hosts_.for_each_link([this](Host&, Link& link) {
       if (!link.enabled() || link.loopback() || !link.addressable())
         return;
-      queue_control({.kind = ControlItem::Kind::kForcedPing, .link = link.ref, .seq = last_seq_});
+      link.control.forced_seq = last_seq_;
+      control_.want(link, PingKind::kForced);
     });
   }
   std::uint8_t compress_id = 0;
@@ -155,7 +162,7 @@ bool Fabric::queue_message(const DataHeader& header, ConstBytes message, std::ui
     const std::size_t run_bytes =
         full_packet * std::clamp<std::size_t>(kRunBytesMax / full_packet, 1, kRunSegmentsMax);
     for (std::size_t offset = 0; offset < piece.size; offset += run_bytes) {
-      RunRef run{piece, 0, static_cast<std::uint32_t>(part_max)};
+      RunRef run{piece, 0, static_cast<std::uint32_t>(part_max), messages_sent_};
       run.piece.offset += static_cast<std::uint32_t>(offset);
       run.piece.size = static_cast<std::uint32_t>(std::min(run_bytes, piece.size - offset));
       run.segment_size =
@@ -222,49 +229,74 @@ void Fabric::collect_links(Host& host, std::uint32_t& slice) {
   host.round_robin = static_cast<std::uint8_t>((host.round_robin + 1u) % host.routes.size());
 }
 
-void Fabric::queue_control(const ControlItem& item) {
-  if (!control_.items.push(item))
+void Fabric::queue_answer(Link& link, const PongAnswer& pong) {
+  if (!control_.answer(link, pong))
+    drops_.add(Drop::kControlQueueFull);
+}
+
+// The answer to a probe before, which has not left yet, is one to this, too: they come in runs.
+void Fabric::queue_answer(Link& link, const MtuAnswer& answer) {
+  const auto& waiting = link.control.mtu_answers;
+  if (!waiting.empty() && waiting.back().size == answer.size)
+    return;
+  if (!control_.answer(link, answer))
     drops_.add(Drop::kControlQueueFull);
 }
 
 bool Fabric::poll_transmit(Instant now, Transmit& out, bool control_only) {
-  if (poll_control(now, out) || poll_probe(out))
+  ControlSend control = poll_own(now, out);
+  if (control == ControlSend::kNothing)
+    control = poll_answers(now, out);
+  if (control == ControlSend::kReady || poll_probe(now, out))
     return true;
-  return !control_only && poll_data(out);
+  if (control_only)
+    return false;
+  // Data that has to wait may have asked for a mark.
+  return poll_run_probe(now, out) || poll_data(now, out) ||
+         poll_own(now, out) == ControlSend::kReady;
 }
 
-bool Fabric::poll_control(Instant now, Transmit& out) {
-  while (!control_.items.empty()) {
-    const ControlItem item = control_.items.front();
-    Link* link = find_link(item.link);
-    const bool is_ping =
-        item.kind != ControlItem::Kind::kPong && item.kind != ControlItem::Kind::kMtuReply;
-    if (link != nullptr && item.kind == ControlItem::Kind::kPong && hold_back(now, *link, item)) {
-      control_.items.pop();
+// PINGs of our own: few, and every link's whole life hangs on them.
+Fabric::ControlSend Fabric::poll_own(Instant now, Transmit& out) {
+  while (Link* link = control_.next_own()) {
+    const PingKind kind = link->control.next();
+    const bool wanted = link->enabled() && link->addressable();
+    const ControlSend sent =
+        wanted ? hand_out_ping(now, *link, kind, out) : ControlSend::kNotSealed;
+    if (sent == ControlSend::kNoRoom)
+      return sent;
+    control_.own_done(*link, kind);
+    if (sent == ControlSend::kReady)
+      return sent;
+  }
+  return ControlSend::kNothing;
+}
+
+Fabric::ControlSend Fabric::poll_answers(Instant now, Transmit& out) {
+  while (Link* link = control_.next_answering()) {
+    const LinkControl& waiting = link->control;
+    const bool is_pong = !waiting.pongs.empty() && (!backlogged_ || waiting.released > 0);
+    if (!is_pong && waiting.mtu_answers.empty()) {
+      control_.hold(*link);
+      held_due_ = std::min(held_due_, now + std::min(kHoldMax, link->timers.timeout / 4));
       continue;
     }
-    const bool wanted = link != nullptr && link->addressable() && (!is_ping || link->enabled());
-    const ControlSend result =
-        wanted ? hand_out_control(now, *link, item, out) : ControlSend::kNotSealed;
-    if (result == ControlSend::kNoRoom)
-      return false;
-    if (link != nullptr && item.kind == ControlItem::Kind::kPing)
-      link->ping_queued = false;
-    control_.items.pop();
-    if (result == ControlSend::kReady)
-      return true;
+    ControlSend sent = ControlSend::kNotSealed;
+    if (link->addressable()) {
+      sent = is_pong ? hand_out_pong(*link, waiting.pongs.front(), out)
+                     : hand_out_mtu_answer(*link, waiting.mtu_answers.front(), out);
+    }
+    if (sent == ControlSend::kNoRoom)
+      return sent;
+    if (is_pong) {
+      control_.pong_done(*link);
+    } else {
+      control_.mtu_answer_done(*link);
+    }
+    if (sent == ControlSend::kReady)
+      return sent;
   }
-  return false;
-}
-
-bool Fabric::hold_back(Instant now, const Link& link, ControlItem item) {
-  if (!backlogged_ || item.was_held)
-    return false;
-  item.was_held = true;
-  if (!control_.held.push(item))
-    return false;
-  held_due_ = std::min(held_due_, now + std::min(kHoldMax, link.timers.timeout / 4));
-  return true;
+  return ControlSend::kNothing;
 }
 
 void Fabric::set_backlogged(bool backlogged) {
@@ -275,79 +307,79 @@ void Fabric::set_backlogged(bool backlogged) {
 
 void Fabric::release_held() {
   held_due_ = kNever;
-  for (; !control_.held.empty(); control_.held.pop())
-    queue_control(control_.held.front());
+  control_.release();
 }
 
-Fabric::ControlSend Fabric::hand_out_control(Instant now, Link& link, const ControlItem& item,
-                                             Transmit& out) {
-  PingPacket packet{.sender = config_.self, .link = link.ref.link};
-  std::size_t slot = keyring_.in_use();
-  if ((item.warming || item.kind == ControlItem::Kind::kWarmingPing) && keyring_.warming() != 0)
-    slot = keyring_.warming();
-  switch (item.kind) {
-    case ControlItem::Kind::kMtuReply:
-      return hand_out_sealed(
-          link, slot, InFlight::Kind::kMtuReply, kMtuHeaderSize, out, [&](MutableBytes bytes) {
-            encode(MtuPacket{PacketType::kMtuReply, config_.self, link.ref.link, item.size},
-                   kMtuHeaderSize, bytes);
-          });
-    case ControlItem::Kind::kPong:
-      packet.type = PacketType::kPong;
-      packet.stamp = item.stamp;
-      packet.seq = item.seq;
-      packet.timed = item.timed;
-      break;
-    case ControlItem::Kind::kPing:
-    case ControlItem::Kind::kWarmingPing:
-    case ControlItem::Kind::kForcedPing:
-    case ControlItem::Kind::kMark:
-      packet.timed = item.kind != ControlItem::Kind::kForcedPing;
-      packet.seq = packet.timed ? last_seq_ : item.seq;
-      packet.stamp = stamp_of(now);
-      if (keyring_.challenges()) {
-        const auto token =
-            link.challenges.issue(now, keyring_.era(link.ref.host), keyring_.random());
-        if (!token)
-          return ControlSend::kNotSealed;
-        packet.stamp = *token;
-      }
-      break;
+Fabric::ControlSend Fabric::hand_out_ping(Instant now, Link& link, PingKind kind, Transmit& out) {
+  const bool timed = kind != PingKind::kForced;
+  const Instant leaves = link.pings.departure(now);
+  PingPacket packet{.sender = config_.self,
+                    .link = link.ref.link,
+                    .stamp = stamp_of(leaves),
+                    .seq = timed ? last_seq_ : link.control.forced_seq,
+                    .timed = timed};
+  if (keyring_.challenges() && !keyring_.random().fill(packet.stamp)) {
+    drops_.add(Drop::kSealFailed);
+    return ControlSend::kNotSealed;
   }
-  const bool is_pong = packet.type == PacketType::kPong;
-  const auto kind = is_pong ? InFlight::Kind::kPong : InFlight::Kind::kPing;
-  const ControlSend result = hand_out_sealed(link, slot, kind, kPingSize, out,
-                                             [&](MutableBytes bytes) { encode(packet, bytes); });
-  if (result == ControlSend::kReady && item.kind == ControlItem::Kind::kMark) {
-    link.window.on_mark(now);
+  const bool warms = kind == PingKind::kWarming && keyring_.warming() != 0;
+  const ControlSend result =
+      hand_out_sealed(link, warms ? keyring_.warming() : keyring_.in_use(), InFlight::Kind::kPing,
+                      kPingSize, out, [&](MutableBytes bytes) { encode(packet, bytes); });
+  if (result != ControlSend::kReady)
+    return result;
+  link.stats.tx_ping.add(out.bytes.size());
+  const PingsUnderWay::Ping ping{leaves, keyring_.era(link.ref.host)};
+  // Where data left long ago and none since, an announcement is the mark behind it.
+  if (kind == PingKind::kMark || (kind == PingKind::kForced && link.window.unmarked())) {
+    link.pings.add_mark(packet.stamp, ping);
+    link.window.on_mark(leaves);
     reschedule(link);
+  } else {
+    link.pings.add(packet.stamp, ping, link.answer_kept());
   }
-  if (result == ControlSend::kReady)
-    (is_pong ? link.stats.tx_pong : link.stats.tx_ping).add(out.bytes.size());
   return result;
 }
 
-bool Fabric::poll_probe(Transmit& out) {
+Fabric::ControlSend Fabric::hand_out_pong(Link& link, const PongAnswer& pong, Transmit& out) {
+  const PingPacket packet{.type = PacketType::kPong,
+                          .sender = config_.self,
+                          .link = link.ref.link,
+                          .stamp = pong.stamp,
+                          .seq = pong.seq,
+                          .timed = pong.timed};
+  const bool warms = pong.warming && keyring_.warming() != 0;
+  const ControlSend result =
+      hand_out_sealed(link, warms ? keyring_.warming() : keyring_.in_use(), InFlight::Kind::kPong,
+                      kPingSize, out, [&](MutableBytes bytes) { encode(packet, bytes); });
+  if (result == ControlSend::kReady)
+    link.stats.tx_pong.add(out.bytes.size());
+  return result;
+}
+
+Fabric::ControlSend Fabric::hand_out_mtu_answer(Link& link, const MtuAnswer& answer,
+                                                Transmit& out) {
+  const MtuPacket packet{PacketType::kMtuReply, config_.self, link.ref.link, answer.size};
+  return hand_out_sealed(link, keyring_.in_use(), InFlight::Kind::kMtuReply, kMtuHeaderSize, out,
+                         [&](MutableBytes bytes) { encode(packet, kMtuHeaderSize, bytes); });
+}
+
+bool Fabric::poll_probe(Instant now, Transmit& out) {
   while (!control_.probes.empty()) {
     Link* link = find_link(control_.probes.front());
     ControlSend result = ControlSend::kNotSealed;
     if (link != nullptr && link->mtu.phase() != MtuSearch::Phase::kIdle && link->addressable()) {
-      const std::uint32_t size = link->mtu.candidate();
-      const std::size_t clear = link->mtu.slice(size) + kReservedHeaderSize;
-      result = hand_out_sealed(*link, keyring_.in_use(), InFlight::Kind::kMtuProbe, clear, out,
-                               [&](MutableBytes bytes) {
-                                 encode(MtuPacket{PacketType::kMtuProbe, config_.self,
-                                                  link->ref.link, probe_size_field(size)},
-                                        clear, bytes);
-                               });
+      result = hand_out_probes(*link, InFlight::Kind::kMtuProbe, link->mtu.candidate(), 1, out);
     }
     if (result == ControlSend::kNoRoom)
       return false;
     if (link != nullptr)
       link->probe_queued = false;
     control_.probes.pop();
-    if (result == ControlSend::kReady)
+    if (result == ControlSend::kReady) {
+      link->runs.on_single_probe(now, static_cast<std::uint16_t>(link->mtu.candidate()));
       return true;
+    }
   }
   return false;
 }
@@ -371,15 +403,16 @@ Fabric::ControlSend Fabric::hand_out_sealed(Link& link, std::size_t slot, InFlig
   }
   if (slot != 0)
     ++stats_.tx_sealed;
-  hand_out(link, kind, {*piece, static_cast<std::uint32_t>(size), 0}, false, out);
+  hand_out(link, kind, {*piece, static_cast<std::uint32_t>(size), 0, 0}, false, out);
   return ControlSend::kReady;
 }
 
-bool Fabric::poll_data(Transmit& out) {
+bool Fabric::poll_data(Instant now, Transmit& out) {
   RunQueue::Item item;
   while (!runs_.empty()) {
     Link* link = find_link(runs_.next_target());
-    if (link != nullptr && link->usable() && !link->window.open())
+    if (link != nullptr && link->usable() &&
+        !may_leave(*hosts_.find(link->ref.host), *link, runs_.next_message()))
       return false;
     runs_.pop(item);
     bool rerouted = item.rerouted;
@@ -394,7 +427,27 @@ bool Fabric::poll_data(Transmit& out) {
       continue;
     }
     hand_out(*link, InFlight::Kind::kData, item.run, rerouted, out);
+    if (out.segments() > 1)
+      check_run(now, *link, out);
     return true;
+  }
+  return false;
+}
+
+// Whether data may go to the host over that link. Where a host has had nothing for long but one
+// message that no mark followed, one is sent now.
+bool Fabric::may_leave(Host& host, const Link& link, std::uint64_t message) {
+  if (!link.window.open())
+    return false;
+  if (message < host.roomy_until)
+    return true;
+  host.find_room(message);
+  if (message < host.roomy_until)
+    return true;
+  for (const auto& other : host.links) {
+    if (other && other->usable() && !other->window.marked() &&
+        other->window.oldest_under_way() + Host::kUnderWayMax <= message)
+      control_.want(*other, PingKind::kMark);
   }
   return false;
 }
@@ -422,9 +475,10 @@ Link* Fabric::alternative(const LinkRef& ref, const RunRef& run) const {
 void Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool rerouted,
                       Transmit& out) {
   const bool is_data = kind == InFlight::Kind::kData;
-  out.kind = is_data                             ? Transmit::Kind::kData
-             : kind == InFlight::Kind::kMtuProbe ? Transmit::Kind::kProbe
-                                                 : Transmit::Kind::kControl;
+  out.kind = is_data          ? Transmit::Kind::kData
+             : is_probe(kind) ? Transmit::Kind::kProbe
+                              : Transmit::Kind::kControl;
+  out.split = false;
   out.socket = link.config.socket;
   out.to = link.config.remote;
   out.segment_size = run.segment_size;
@@ -432,8 +486,8 @@ void Fabric::hand_out(Link& link, InFlight::Kind kind, const RunRef& run, bool r
   out.id = in_flight_.add({kind, rerouted, link.ref, run});
   if (is_data) {
     link.stats.tx_data.add(out.bytes.size(), out.segments());
-    if (link.window.on_data(out.bytes.size(), out.segments()))
-      queue_control({.kind = ControlItem::Kind::kMark, .link = link.ref});
+    if (link.window.on_data(out.bytes.size(), out.segments(), run.message))
+      control_.want(link, PingKind::kMark);
   }
 }
 
@@ -453,9 +507,15 @@ void Fabric::on_transmit_done(Instant now, TransmitId id, const TransmitResult& 
       case InFlight::Kind::kMtuReply:
         trouble = &link->stats.mtu_trouble;
         break;
+      case InFlight::Kind::kRunProbe:
+        if (result.status != Status::kSent)
+          link->runs.on_unsent();
+        if (result.split)
+          link->runs.on_split(now);
+        [[fallthrough]];
       case InFlight::Kind::kMtuProbe:
         if (result.status == Status::kSent)
-          link->stats.tx_mtu.add(sent.run.piece.size);
+          link->stats.tx_mtu.add(sent.run.piece.size, sent.run.segments());
         trouble = &link->stats.mtu_trouble;
         break;
       case InFlight::Kind::kData:
@@ -467,7 +527,7 @@ void Fabric::on_transmit_done(Instant now, TransmitId id, const TransmitResult& 
     if (result.status == Status::kTooBig) {
       // A probe finds out what the kernel takes; data was sent in pieces by the ring, but must
       // shrink.
-      if (is_data || sent.kind == InFlight::Kind::kMtuProbe) {
+      if (is_data || is_probe(sent.kind)) {
         const auto size = static_cast<std::uint32_t>(sent.run.segment_size +
                                                      ip_overhead(link->config.local.family));
         act_on_mtu(now, *link, link->mtu.on_kernel_limit(now, result.mtu, size));
@@ -476,13 +536,15 @@ void Fabric::on_transmit_done(Instant now, TransmitId id, const TransmitResult& 
     } else if (result.status != Status::kSent) {
       ++trouble->errors;
       // A probe may be refused for its size alone; its silence is judged by the search.
-      if (sent.kind != InFlight::Kind::kMtuProbe) {
+      if (!is_probe(sent.kind)) {
         suspect(now, *link,
                 result.status == Status::kRefused ? Event::Reason::kRefused
                                                   : Event::Reason::kUnreachable);
       }
     }
   }
+  if (sent.kind == InFlight::Kind::kRunProbe)
+    run_probe_under_way_ = false;
   const bool lost = result.status != Status::kSent && result.status != Status::kTooBig;
   if (lost && sent.kind == InFlight::Kind::kData && !sent.rerouted) {
     if (const Link* other = alternative(sent.link, sent.run)) {

@@ -31,6 +31,15 @@ Link* Host::source_link(const Address& from, SocketId socket) const {
   return best;
 }
 
+void Host::find_room(std::uint64_t message) {
+  std::uint64_t oldest = message;
+  for (const auto& link : links) {
+    if (link && !link->loopback() && link->usable())
+      oldest = std::min(oldest, link->window.oldest_under_way());
+  }
+  roomy_until = oldest + kUnderWayMax;
+}
+
 void Host::choose_routes() {
   routes.clear();
   LinkList sound;

@@ -23,10 +23,9 @@ class HostTable {
     auto& page = pages_[raw(id) >> 8];
     if (!page)
       page = std::make_unique<Page>();
-    auto& host = (*page)[raw(id) & 0xff];
-    host = std::make_unique<Host>(id, pool);
+    auto host = std::make_unique<Host>(id, pool);
     order_.insert(order_.begin(), id);
-    return *host;
+    return *((*page)[raw(id) & 0xff] = std::move(host));
   }
   void remove(HostId id) {
     (*pages_[raw(id) >> 8])[raw(id) & 0xff].reset();

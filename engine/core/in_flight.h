@@ -15,7 +15,7 @@
 namespace ringknet {
 
 struct InFlight {
-  enum class Kind : std::uint8_t { kPing, kPong, kMtuProbe, kMtuReply, kData };
+  enum class Kind : std::uint8_t { kPing, kPong, kMtuProbe, kRunProbe, kMtuReply, kData };
 
   Kind kind = Kind::kPing;
   bool rerouted = false;  // data that already is on its second link

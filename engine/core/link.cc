@@ -11,8 +11,11 @@ namespace {
 // Three PINGs in a row answered by "nobody listens here", with no PONG in between, are not a forged
 // ICMP message.
 constexpr std::uint8_t kRefusalsMax = 3;
-// A flood of (forged) reports must not become a flood of PINGs.
+// A flood of (forged) reports or packets must not become a flood of PINGs, or of moves.
 constexpr Duration kAskGapMin = std::chrono::milliseconds(10);
+// After so long without a report of trouble, the next one is believed as the first one was.
+constexpr Duration kAlarmsForgotten = std::chrono::seconds(10);
+constexpr std::uint8_t kFalseAlarmsMax = 16;
 
 }  // namespace
 
@@ -61,13 +64,33 @@ void Link::wake(Instant now) {
     next_ping_ = std::min(next_ping_, now);
 }
 
-void Link::ask(Instant now) {
-  if (!pinging())
-    return;
-  const Duration gap = std::max(kAskGapMin, timers.interval / 8);
-  if (last_ask_ == kNever || now - last_ask_ >= gap)
-    last_ask_ = now;
-  next_ping_ = std::min(next_ping_, last_ask_ == now ? now : last_ask_ + gap);
+bool Link::ask(Instant now, bool anew) {
+  if (!pinging() || next_ping_ <= now || (!anew && now - last_ping_ < ask_gap()))
+    return false;
+  next_ping_ = now;
+  return true;
+}
+
+void Link::move(Instant now) {
+  learned = true;
+  moved_ = now;
+  unanswering_ = false;
+  answer_due_ = kNever;
+  if (!answered())
+    judge_from_ = now;
+  if (pinging())
+    next_ping_ = std::min(next_ping_, answered() ? now : next_multiple(now));
+}
+
+bool Link::movable(Instant now) const {
+  if (answered())
+    return unanswering_ || (asked_again_ && answer_due_ <= now);
+  return !learned || now - moved_ >= ask_gap();
+}
+
+// At multiples of the interval, so that links with the same one are served by one wake-up.
+Instant Link::next_multiple(Instant now) const {
+  return Instant((now.time_since_epoch() / timers.interval + 1) * timers.interval);
 }
 
 Link::Due Link::on_timeout(Instant now) {
@@ -76,19 +99,21 @@ Link::Due Link::on_timeout(Instant now) {
     const Duration late = now - next_ping_;
     if (judge_from_ != kNever)
       judge_from_ = std::min(now, judge_from_ + late);  // no later than a PONG that just came
-    // At multiples of the interval, so that links with the same one are served by one wake-up.
-    next_ping_ = Instant((now.time_since_epoch() / timers.interval + 1) * timers.interval);
+    next_ping_ = next_multiple(now);
     last_ping_ = now;
     refused_this_ping_ = false;
     due.ping = true;
-    if (connected_ && !suspect_ && answer_due_ == kNever) {
+    // Until a dynamic link is up, it has to be known whether its peer is somewhere else by now.
+    const bool awaited = connected_ || (config.dynamic && answered());
+    if (awaited && !unanswering_ && answer_due_ == kNever) {
       answer_due_ = now + answer_max() / 2;
       asked_again_ = false;
     }
   } else if (answer_due_ <= now) {
     due.ping = !asked_again_;
-    due.overdue = asked_again_;
-    suspect_ = suspect_ || asked_again_;
+    due.overdue = asked_again_ && connected_ && !suspect_;
+    unanswering_ = asked_again_;
+    suspect_ = suspect_ || due.overdue;
     answer_due_ = asked_again_ ? kNever : now + answer_max() / 2;
     asked_again_ = true;
   }
@@ -101,15 +126,18 @@ Link::Due Link::on_timeout(Instant now) {
   return due;
 }
 
-bool Link::on_pong(Instant now, Instant sent) {
-  const Duration sample = now - sent;
+bool Link::on_pong(Instant now, Instant left) {
+  const Duration sample = std::max(Duration::zero(), now - left);
+  if (suspect_ && false_alarms_ < kFalseAlarmsMax)
+    ++false_alarms_;
   last_pong_ = now;
   judge_from_ = now;
   answer_due_ = kNever;
   suspect_ = false;
+  unanswering_ = false;
   refusals_ = 0;
   mtu.on_pong();
-  if (window.on_pong(now, sent))
+  if (window.on_pong(now, left))
     return false;  // it waited behind data: no measure of the path
   if (sample > timers.timeout)
     return false;  // too late to count for anything but life
@@ -130,6 +158,9 @@ bool Link::on_pong(Instant now, Instant sent) {
 Link::Verdict Link::on_trouble(Instant now, bool refused) {
   if (!pinging())
     return Verdict::kKnown;
+  if (now - last_trouble_ >= kAlarmsForgotten)
+    false_alarms_ = 0;
+  last_trouble_ = now;
   const bool fresh = !suspect_;
   suspect_ = connected_;
   if (refused && !refused_this_ping_) {
@@ -137,12 +168,12 @@ Link::Verdict Link::on_trouble(Instant now, bool refused) {
     if (connected_ && ++refusals_ >= kRefusalsMax)
       return Verdict::kDown;
     if (connected_)
-      next_ping_ = std::min(next_ping_, now + std::max(kAskGapMin, 2 * latency_.mean()));
+      next_ping_ = std::min(next_ping_, now + std::max(alarm_gap(), 2 * latency_.mean()));
     return Verdict::kAsk;
   }
   if (!fresh || !connected_)
     return Verdict::kKnown;
-  next_ping_ = std::min(next_ping_, std::max(now, last_ping_ + kAskGapMin));
+  next_ping_ = std::min(next_ping_, std::max(now, last_ping_ + alarm_gap()));
   return Verdict::kAsk;
 }
 
@@ -157,7 +188,10 @@ void Link::up(Instant now) {
 void Link::down(Instant now) {
   const bool was_connected = connected_;
   connected_ = false;
+  false_alarms_ = 0;
+  last_trouble_ = {};
   suspect_ = false;
+  unanswering_ = false;
   pongs_ = 0;
   refusals_ = 0;
   last_pong_ = kNever;
@@ -168,6 +202,7 @@ void Link::down(Instant now) {
   if (config.dynamic)
     next_ping_ = kNever;  // until the peer is heard again
   mtu.stop();
+  runs.stop();
   if (was_connected)
     stats.downs.add(now);
 }
@@ -183,6 +218,16 @@ Instant Link::next_deadline() const {
 // lost path stays unnoticed for more than timeout + interval.
 Duration Link::silence_max() const {
   return timers.timeout + std::min(2 * latency_.mean(), timers.interval);
+}
+
+Duration Link::ask_gap() const {
+  return std::max(kAskGapMin, timers.interval / 8);
+}
+
+// How soon after a PING a report of trouble may cause another one. Reports that PONGs refute may be
+// forged, without end: each one in a row is asked about half as soon.
+Duration Link::alarm_gap() const {
+  return std::min(kAskGapMin * (1 << false_alarms_), std::max(kAskGapMin, timers.interval));
 }
 
 // After this an answer is late: well before the timeout, and well beyond what the path has shown to

@@ -14,18 +14,22 @@
 // PINGs does not count: a process that was stopped must not blame its peers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
+#include "engine/base/rate_limit.h"
 #include "engine/core/access_list.h"
 #include "engine/core/deadline_heap.h"
 #include "engine/core/event.h"
 #include "engine/core/latency.h"
 #include "engine/core/link_config.h"
+#include "engine/core/link_control.h"
 #include "engine/core/mtu_search.h"
+#include "engine/core/pings_under_way.h"
+#include "engine/core/run_check.h"
 #include "engine/core/send_window.h"
 #include "engine/core/stats.h"
-#include "engine/crypto/challenge.h"
 
 namespace ringknet {
 
@@ -40,6 +44,12 @@ struct LinkRef {
 
 class Link : public DeadlineNode {
  public:
+  // Answers to PINGs that may have been recorded: a peer that started anew needs its first ones at
+  // once, and then one at each of its intervals until it has proven itself, which takes a round
+  // trip.
+  static constexpr Duration kUnverifiedGap = std::chrono::milliseconds(10);
+  static constexpr unsigned kUnverifiedBurst = 4;
+
   Link(const LinkRef& ref, const LinkConfig& config, const Envelope& envelope,
        Duration mtu_interval);
 
@@ -50,14 +60,17 @@ class Link : public DeadlineNode {
   std::uint8_t priority = 0;
   LinkStats stats;
   MtuSearch mtu;
+  RunCheck runs;
   SendWindow window;
-  AccessList access;                // dynamic links only
-  Challenges challenges;            // PINGs that carry a challenge instead of our clock
+  AccessList access;  // dynamic links only
+  PingsUnderWay pings;
+  LinkControl control;
+  RateLimit unverified{kUnverifiedGap, kUnverifiedBurst};  // answers to what may be recorded
   std::uint32_t slice = 0;          // largest message slice per packet at present
   std::uint32_t slice_counted = 0;  // as the fabric's census knows it; 0 while it carries no data
   bool learned = false;             // dynamic: config.remote is known and in use
-  bool ping_queued = false;         // a PING waits to be polled
   bool probe_queued = false;        // an MTU probe waits to be polled
+  bool run_probe_queued = false;    // a run of them, or the single one behind it
 
   bool loopback() const { return config.transport == Transport::kLoopback; }
   bool enabled() const { return enabled_; }
@@ -69,8 +82,16 @@ class Link : public DeadlineNode {
   bool answered() const { return connected_ || pongs_ > 0; }
   Instant last_pong() const { return last_pong_; }
   const Latency& latency() const { return latency_; }
-  // How long a sender may be trusted to need for a round trip, with room for jitter.
-  Duration slack() const { return 4 * latency_.mean() + std::chrono::milliseconds(10); }
+  // Between two probes of one size, at least: a busy peer needs some time to answer.
+  Duration probe_gap() const {
+    return std::max<Duration>(std::chrono::milliseconds(40), 2 * latency_.mean());
+  }
+  // How long a sender may be trusted to need for a round trip, with room for jitter. A path that
+  // was never measured may be as slow as the timeout allows.
+  Duration slack() const {
+    return latency_.samples() == 0 ? timers.timeout
+                                   : 4 * latency_.mean() + std::chrono::milliseconds(10);
+  }
 
   void set_enabled(Instant now, bool enabled);
   // The sizes of the key in use changed: what was found out about MTUs is void.
@@ -78,9 +99,17 @@ class Link : public DeadlineNode {
   void set_timers(Instant now, const PingTimers& new_timers);
   // PINGs start (or go on) now: the link was enabled, or its peer's address was learned.
   void wake(Instant now);
-  // A PING at once: the peer has yet to prove itself. Not one for each packet that says so: two
-  // peers that ask each other would never stop, and forget what they asked before it is answered.
-  void ask(Instant now);
+  // A PING at once, as what came proves nothing: false if one leaves anyway, or left a moment
+  // ago and is yet to be answered. Two peers that ask each other would never stop otherwise.
+  // `anew`: the last one may have left before the peer had the key.
+  bool ask(Instant now, bool anew = false);
+  // A dynamic link's peer is elsewhere from now on. It is asked at the next multiple of the
+  // interval, so that who forges an address has one packet sent there for his; a link in use asks
+  // at once. If the address never answers it is forgotten after the timeout.
+  void move(Instant now);
+  // Whether the peer's address may be given up for another one: it has left a PING and its
+  // repetition unanswered, or it never answered and had some time to.
+  bool movable(Instant now) const;
 
   struct Due {
     bool ping = false;
@@ -89,8 +118,10 @@ class Link : public DeadlineNode {
     MtuSearch::Step mtu;
   };
   Due on_timeout(Instant now);
-  // The PONG of a PING that left at `sent`; true when the link is to come up.
-  bool on_pong(Instant now, Instant sent);
+  // The PONG of our PING that left at that instant; true when the link is to come up.
+  bool on_pong(Instant now, Instant left);
+  // An answer that took longer than this matters no more: silence would have taken the link down.
+  Duration answer_kept() const { return 2 * timers.timeout; }
   // The network reported trouble on this path. The verdict: nothing new, ask at once, or take the
   // link down because it answers nothing but refusals.
   enum class Verdict : std::uint8_t { kKnown, kAsk, kDown };
@@ -105,6 +136,9 @@ class Link : public DeadlineNode {
  private:
   Duration silence_max() const;
   Duration answer_max() const;
+  Duration ask_gap() const;
+  Duration alarm_gap() const;
+  Instant next_multiple(Instant now) const;
   bool pinging() const { return enabled_ && !loopback() && addressable(); }
 
   bool enabled_ = false;
@@ -113,14 +147,17 @@ class Link : public DeadlineNode {
   std::uint16_t pongs_ = 0;    // since the last time down
   std::uint8_t refusals_ = 0;  // PINGs in a row that were answered by a refusal
   bool refused_this_ping_ = false;
+  std::uint8_t false_alarms_ = 0;  // reports of trouble in a row that a PONG refuted
+  Instant last_trouble_{};
   Instant last_pong_ = kNever;
   Instant last_ping_{};
-  Instant last_ask_ = kNever;
   Instant next_ping_ = kNever;
   Instant judge_from_ = kNever;  // last PONG plus what we slept through
   Instant answer_due_ =
       kNever;  // when the PING sent last should have been answered, or is repeated
   bool asked_again_ = false;
+  bool unanswering_ = false;  // the repetition was not answered either
+  Instant moved_ = kNever;    // when the peer's address was learned
   Latency latency_;
 };
 

@@ -22,9 +22,12 @@ class MessagePool {
  public:
   explicit MessagePool(std::size_t limit) : limit_(limit) {}
 
+  // Buffers beyond a lower limit are given back in time, and not made again.
+  void set_limit(std::size_t limit) { limit_ = limit; }
+
   std::optional<MessageBufferId> take() {
     if (free_.empty()) {
-      if (buffers_.size() == limit_)
+      if (buffers_.size() >= limit_)
         return std::nullopt;
       // Left uninitialised: pages that no message reaches are never touched.
       buffers_.emplace_back(new std::byte[kMessageSizeMax]);

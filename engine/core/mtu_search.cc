@@ -152,8 +152,11 @@ std::uint32_t MtuSearch::slice(std::uint32_t size) const {
 }
 
 std::uint32_t MtuSearch::aligned(std::uint32_t size) const {
-  const std::size_t clear = slice(size) + kReservedHeaderSize;
-  return static_cast<std::uint32_t>(envelope_.size(clear)) + overhead_;
+  return packet(slice(size));
+}
+
+std::uint32_t MtuSearch::packet(std::uint32_t slice) const {
+  return static_cast<std::uint32_t>(envelope_.size(slice + kReservedHeaderSize)) + overhead_;
 }
 
 // A limit the kernel named is most likely the answer and tried first; otherwise halves.

@@ -66,6 +66,7 @@ class MtuSearch {
   // slice.
   std::uint32_t slice(std::uint32_t size) const;
   std::uint32_t aligned(std::uint32_t size) const;
+  std::uint32_t packet(std::uint32_t slice) const;
   std::uint32_t floor_size() const { return floor_size_; }
   bool measured() const { return measured_; }
 

@@ -4,14 +4,16 @@
 #include "engine/core/reassembly.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 namespace ringknet {
 
-Reassembly::Outcome Reassembly::add(Instant now, const DataPacket& packet) {
+Reassembly::Outcome Reassembly::add(Instant now, const DataPacket& packet, MessagePosition position,
+                                    MessagePosition certain) {
   const DataHeader& header = packet.header;
   Pending pending;
-  Slot* slot = find(header.seq);
+  Slot* slot = find(position);
   if (slot != nullptr) {
     if (const Drop reason = check(*slot, packet); reason != Drop::kCount)
       return reason;
@@ -20,9 +22,11 @@ Reassembly::Outcome Reassembly::add(Instant now, const DataPacket& packet) {
     blank.header = header;
     if (const Drop reason = check(blank, packet); reason != Drop::kCount)
       return reason;
-    slot = open(now, header, pending.evicted);
+    slot = open(now, position, certain, pending.evicted);
     if (slot == nullptr)
-      return Drop::kNoBuffers;
+      return position > certain ? Drop::kSequenceStale : Drop::kNoBuffers;
+    slot->header = header;
+    pending.started = true;
   }
   store(*slot, packet);
   slot->updated = now;
@@ -46,44 +50,78 @@ std::size_t Reassembly::clear() {
   return count;
 }
 
-Reassembly::Slot* Reassembly::find(MessageSeq seq) {
+std::size_t Reassembly::give_up_outside(MessagePosition oldest, MessagePosition furthest) {
+  std::size_t count = 0;
+  oldest_ = furthest;
+  furthest_ = oldest;
+  for (Slot& slot : slots_) {
+    if (!slot.used())
+      continue;
+    if (slot.position < oldest || slot.position > furthest) {
+      free_slot(slot);
+      ++count;
+    } else {
+      oldest_ = std::min(oldest_, slot.position);
+      furthest_ = std::max(furthest_, slot.position);
+    }
+  }
+  return count;
+}
+
+Reassembly::Slot* Reassembly::find(MessagePosition position) {
   if (partial_ == 0)
     return nullptr;
-  if (slots_[recent_].used() && slots_[recent_].header.seq == seq)
+  if (slots_[recent_].used() && slots_[recent_].position == position)
     return &slots_[recent_];
   for (Slot& slot : slots_) {
-    if (slot.used() && slot.header.seq == seq)
+    if (slot.used() && slot.position == position)
       return &slot;
   }
   return nullptr;
 }
 
-// A free slot, or the one that waited longest for its next fragment.
-Reassembly::Slot* Reassembly::open(Instant now, const DataHeader& header, MessageSeq& evicted) {
-  Slot* chosen = nullptr;
+// The one whose last fragment came first, of those in doubt if there are any, and by number among
+// those of one moment; there must be one.
+Reassembly::Slot& Reassembly::longest_waiting(MessagePosition certain) {
+  const auto goes_first = [&](const Slot& a, const Slot& b) {
+    const bool doubtful = a.position > certain;
+    if (doubtful != (b.position > certain))
+      return doubtful;
+    return a.updated != b.updated ? a.updated < b.updated : a.position < b.position;
+  };
   Slot* oldest = nullptr;
   for (Slot& slot : slots_) {
-    if (!slot.used()) {
-      chosen = &slot;
-      break;
-    }
-    if (oldest == nullptr || slot.updated < oldest->updated)
+    if (!slot.used())
+      continue;
+    if (oldest == nullptr || goes_first(slot, *oldest))
       oldest = &slot;
   }
-  if (chosen == nullptr) {
-    chosen = oldest;
-    evicted = chosen->header.seq;
-    free_slot(*chosen);
+  assert(oldest != nullptr);
+  return *oldest;
+}
+
+// A free slot, or, when the sender has no more of them, the one that waited longest for its next
+// fragment.
+Reassembly::Slot* Reassembly::open(Instant now, MessagePosition position, MessagePosition certain,
+                                   MessagePosition& evicted) {
+  if (partial_ >= quota_) {
+    Slot& oldest = longest_waiting(certain);
+    if (position > certain && oldest.position <= certain)
+      return nullptr;
+    evicted = oldest.position;
+    free_slot(oldest);
   }
+  Slot* chosen =
+      std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return !s.used(); });
   const auto buffer = pool_->take();
   if (!buffer)
     return nullptr;
   *chosen = Slot{};
-  chosen->header = header;
+  chosen->position = position;
   chosen->buffer = *buffer;
   chosen->updated = now;
-  if (partial_ == 0 || header.seq.ahead_of(oldest_) < 0)
-    oldest_ = header.seq;
+  oldest_ = partial_ == 0 ? position : std::min(oldest_, position);
+  furthest_ = partial_ == 0 ? position : std::max(furthest_, position);
   ++partial_;
   return chosen;
 }

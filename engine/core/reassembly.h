@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Putting the fragments of one sender's messages together. Fragments may come in any order and over
+// Putting the fragments of one sender's messages together. Messages are told apart by their
+// positions (peer_sequence.h), as numbers are used again. Fragments may come in any order and over
 // several links; all but the last have the same size, the slice, and each is copied straight to its
 // place:
 //
@@ -39,57 +40,55 @@ class Reassembly {
     std::size_t size;
   };
   struct Pending {
-    // A partial message that had to make room, if any.
-    MessageSeq evicted{};
+    // A partial message that had to make room; 0 for none.
+    MessagePosition evicted = 0;
+    bool started = false;  // this was the first packet of its message
   };
   using Outcome = std::variant<Pending, Complete, Drop>;
 
-  // One fragment of a message that is not done with yet.
-  Outcome add(Instant now, const DataPacket& packet);
+  // How many partial messages there may be from now on, 1 to kSlots; calls given_up(position)
+  // for each that is one too many.
+  template <typename Function>
+  void set_quota(std::size_t quota, Function&& given_up) {
+    quota_ = quota;
+    while (partial_ > quota_) {
+      Slot& slot = longest_waiting(UINT64_MAX);
+      given_up(slot.position);
+      free_slot(slot);
+    }
+  }
 
-  // Gives up what began before `limit`; calls given_up(seq) for each.
+  // One fragment of a message that is not done with yet. Positions beyond `certain` are in doubt:
+  // those give way to others, and never take the place of others.
+  Outcome add(Instant now, const DataPacket& packet, MessagePosition position,
+              MessagePosition certain);
+
+  // Gives up what has had no fragment since `limit`; calls given_up(position) for each.
   template <typename Function>
   void expire(Instant limit, Function&& given_up) {
     for (Slot& slot : slots_) {
       if (slot.used() && slot.updated < limit) {
-        given_up(slot.header.seq);
+        given_up(slot.position);
         free_slot(slot);
       }
     }
   }
-  // Gives up what the sender's newest message left so far behind that its number will mean another
-  // message before long; calls given_up(seq) for each. One comparison while there is nothing to do.
-  template <typename Function>
-  void expire_behind(MessageSeq newest, Function&& given_up) {
-    if (partial_ == 0 || distance(newest, oldest_) <= kBehindMax)
-      return;
-    oldest_ = newest;
-    for (Slot& slot : slots_) {
-      if (!slot.used())
-        continue;
-      const MessageSeq seq = slot.header.seq;
-      if (distance(newest, seq) > kBehindMax) {
-        free_slot(slot);
-        given_up(seq);
-      } else if (distance(newest, seq) > distance(newest, oldest_)) {
-        oldest_ = seq;
-      }
-    }
+  // Gives up what the sender left so far behind that its number means another message by now, and
+  // what turned out to be no number of the sender; returns how many. Two comparisons while there is
+  // nothing to do.
+  std::size_t keep(MessagePosition oldest, MessagePosition furthest) {
+    return partial_ == 0 || (oldest_ >= oldest && furthest_ <= furthest)
+               ? 0
+               : give_up_outside(oldest, furthest);
   }
   // Gives up everything; returns how many partial messages there were.
   std::size_t clear();
   bool empty() const { return partial_ == 0; }
 
  private:
-  // A quarter of the sequence space: far more than any path reorders, and what is given up here is
-  // still told apart from what is ahead even if the sender jumps by half of the space.
-  static constexpr std::uint16_t kBehindMax = 16384;
-  static std::uint16_t distance(MessageSeq newest, MessageSeq seq) {
-    return static_cast<std::uint16_t>(newest.value - seq.value);
-  }
-
   struct Slot {
     DataHeader header;  // of the first fragment that came; index unused
+    MessagePosition position = 0;
     MessageBufferId buffer = MessageBufferId::kNone;
     Instant updated{};
     std::uint32_t slice = 0;  // 0 while only the last fragment came
@@ -100,8 +99,11 @@ class Reassembly {
     bool used() const { return buffer != MessageBufferId::kNone; }
   };
 
-  Slot* find(MessageSeq seq);
-  Slot* open(Instant now, const DataHeader& header, MessageSeq& evicted);
+  Slot* find(MessagePosition position);
+  Slot& longest_waiting(MessagePosition certain);
+  Slot* open(Instant now, MessagePosition position, MessagePosition certain,
+             MessagePosition& evicted);
+  std::size_t give_up_outside(MessagePosition oldest, MessagePosition furthest);
   static Drop check(const Slot& slot, const DataPacket& packet);
   void store(Slot& slot, const DataPacket& packet);
   void free_slot(Slot& slot);
@@ -109,7 +111,9 @@ class Reassembly {
   MessagePool* pool_;
   std::array<Slot, kSlots> slots_;
   std::size_t partial_ = 0;
-  MessageSeq oldest_{};     // no partial message is older; it may be gone already
+  std::size_t quota_ = kSlots;
+  MessagePosition oldest_ = 0;    // no partial message is older; it may be gone already
+  MessagePosition furthest_ = 0;  // nor further ahead
   std::size_t recent_ = 0;  // where the last fragment went: most often the next one's place, too
 };
 

@@ -36,7 +36,7 @@ bool RunQueue::join(Line& line, const RunRef& run, std::span<const LinkRef> targ
   const bool in_line =
       ref.piece.slab == run.piece.slab && ref.piece.offset + ref.piece.size == run.piece.offset;
   const bool only_full = ref.piece.size % ref.segment_size == 0;
-  if (tail.started || !in_line || !only_full || run.segment_size > ref.segment_size)
+  if (!in_line || !only_full || run.segment_size > ref.segment_size)
     return false;
   if (run.segment_size < ref.segment_size && run.piece.size > run.segment_size)
     return false;
@@ -104,7 +104,6 @@ bool RunQueue::pop(Item& out) {
   Run& run = line.runs.front();
   out = {run.ref, line.targets.front(), false};
   line.targets.pop();
-  run.started = true;
   if (--run.targets == 0) {
     finish(line);  // its reference goes to the caller
   } else {

@@ -24,6 +24,9 @@ struct RunRef {
   TransmitArena::Piece piece;
   std::uint32_t segment_size = 0;  // sealed bytes per packet; the last one may be shorter
   std::uint32_t slice = 0;  // largest message slice in it: what a link must carry to take this run
+  std::uint64_t message = 0;  // which of our messages is the first one in it
+
+  std::size_t segments() const { return (piece.size + segment_size - 1) / segment_size; }
 };
 
 class RunQueue {
@@ -57,6 +60,10 @@ class RunQueue {
   const LinkRef& next_target() {
     return retries_.empty() ? next_line().targets.front() : retries_.front().target;
   }
+  // And the first message in it.
+  std::uint64_t next_message() {
+    return retries_.empty() ? next_line().runs.front().ref.message : retries_.front().run.message;
+  }
   // The next run and link; the caller owns one reference to the slab.
   bool pop(Item& out);
 
@@ -73,7 +80,6 @@ class RunQueue {
     std::uint64_t number = 0;    // in the order of their first messages
     std::uint32_t channels = 0;  // a bit for each that has a message in it
     std::uint32_t targets = 0;   // left
-    bool started = false;        // handed out to some link already: nothing may join any more
   };
   struct Line {
     BoundedQueue<Run> runs{kRunsMax};

@@ -3,16 +3,19 @@
 // Moving the duplicate window.
 #include "engine/core/seen_window.h"
 
+#include "engine/core/peer_sequence.h"
+
 namespace ringknet {
 
-void SeenWindow::advance(MessageSeq seq) {
+template <std::size_t kSpan>
+void MarkWindow<kSpan>::advance_far(MessageSeq seq) {
   if (!started_) {
     started_ = true;
     head_ = seq;
     return;
   }
-  std::size_t left = steps_to(seq);
-  if (left == 0)
+  int left = steps_ahead(head_, seq);
+  if (left <= 0)
     return;
   // Clears the slots that change their meaning: one by one to a word boundary, then word by word.
   auto value = static_cast<std::uint16_t>(head_.value + 1);
@@ -30,5 +33,8 @@ void SeenWindow::advance(MessageSeq seq) {
   }
   head_ = seq;
 }
+
+template class MarkWindow<32768>;
+template class MarkWindow<PeerSequence::kDoubtSpan>;
 
 }  // namespace ringknet

@@ -12,7 +12,7 @@ namespace {
 // behind; one that took half of it more than the path needs says that it is not.
 constexpr Duration kBehind = std::chrono::milliseconds(15);
 
-// Longer ones are no measure of a path: what a clear PONG echoes can be forged.
+// Longer ones are no measure of a path: the peer, or this process, did not run.
 constexpr Duration kRoundTripMax = std::chrono::seconds(2);
 
 }  // namespace
@@ -29,7 +29,9 @@ void SendWindow::reset() {
   unanswered_ = 0;
 }
 
-bool SendWindow::on_data(std::size_t bytes, std::size_t packets) {
+bool SendWindow::on_data(std::size_t bytes, std::size_t packets, std::uint64_t message) {
+  oldest_ = sent_ == taken_ ? message : std::min(oldest_, message);
+  newest_ = std::max(newest_, message);
   sent_ += bytes + packets * kPacketOverhead;
   if (sent_ - marked_ < size_ / 4 || count_ == kMarksMax)
     return false;
@@ -37,28 +39,37 @@ bool SendWindow::on_data(std::size_t bytes, std::size_t packets) {
   return true;
 }
 
-void SendWindow::on_mark(Instant now) {
+void SendWindow::on_mark(Instant left) {
   if (count_ == kMarksMax)
     return;
-  marks_[(first_ + count_) % kMarksMax] = {now, sent_};
+  marked_ = sent_;
+  marks_[(first_ + count_) % kMarksMax] = {left, sent_, newest_};
   ++count_;
 }
 
-bool SendWindow::on_pong(Instant now, Instant sent) {
-  for (std::size_t i = 0; i < count_; ++i) {
-    const Mark& mark = marks_[(first_ + i) % kMarksMax];
-    if (mark.left != sent)
-      continue;
+// A PING that left after a mark tells as much as the mark: what was sent before it has been taken,
+// or is lost. So a mark that is lost, or whose answer is, holds nothing up for longer than a
+// heartbeat.
+bool SendWindow::on_pong(Instant now, Instant left) {
+  bool answers = false;
+  bool is_mark = false;
+  for (; count_ > 0 && marks_[first_].left <= left; --count_) {
+    const Mark& mark = marks_[first_];
+    answers = true;
+    is_mark = mark.left == left;
     taken_ = mark.sent;
+    oldest_ = std::max(oldest_, mark.newest + 1);
+    first_ = (first_ + 1) % kMarksMax;
+  }
+  if (answers) {
     unanswered_ = 0;
-    adjust(now - sent);
-    first_ = (first_ + i + 1) % kMarksMax;
-    count_ -= i + 1;
+    if (is_mark)
+      adjust(now - left);
     return true;
   }
   // A heartbeat. With much data in front it would measure the receiver and not the path.
   if (count_ == 0 || size_ <= kSizeMin) {
-    const Duration sample = std::min(now - sent, kRoundTripMax);
+    const Duration sample = std::clamp(now - left, Duration::zero(), kRoundTripMax);
     round_trip_ = measured_ ? round_trip_ + (sample - round_trip_) / 8 : sample;
     measured_ = true;
   }

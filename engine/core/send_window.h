@@ -9,8 +9,8 @@
 // It never stops a link: when marks stay unanswered for kPatience, another window goes out, and
 // when that happens again, large ones, as if nobody were there, until a mark is answered; what
 // happens to the link is the heartbeat's business. So a peer that died costs the others two such
-// pauses, and even then no more small messages are under way than sequences of 16 bits can tell
-// apart.
+// pauses. How many messages are under way to a host over all its links is bounded elsewhere
+// (Host::kUnderWayMax).
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ class SendWindow {
   // Far more than a quarter of a window takes a receiver that was just woken up, and more than it
   // waits for a processor on a machine with too much to do.
   static constexpr Duration kPatience = std::chrono::milliseconds(100);
-  // A long path gets more, but nobody, who may have forged an answer, makes us wait for ever.
+  // A long path gets more, but no peer, however late it answers, makes us wait for ever.
   static constexpr Duration kPatienceMax = std::chrono::seconds(2);
 
   // The peer's socket is taken to be like ours: never more than `limit` bytes.
@@ -45,12 +45,23 @@ class SendWindow {
   bool open() const {
     return count_ == 0 || sent_ - taken_ < (unanswered_ < kUnansweredMax ? size_ : largest());
   }
-  // Data was handed to the network; true when a mark (a PING) is to follow it.
-  bool on_data(std::size_t bytes, std::size_t packets);
-  // The mark left at `now`, which its PING carries.
-  void on_mark(Instant now);
-  // A PONG for a PING of `sent`; true when that PING was a mark.
-  bool on_pong(Instant now, Instant sent);
+  // So many marks are open at most.
+  static constexpr std::size_t kMarksMax = 8;
+  // Data was handed to the network; true when a mark (a PING) is to follow it. `message` counts the
+  // sender's messages: the first one that is in it, wholly or in part.
+  bool on_data(std::size_t bytes, std::size_t packets, std::uint64_t message);
+  // Whether data left after the last mark: the next PING may be one.
+  bool unmarked() const { return sent_ != marked_ && count_ < kMarksMax; }
+  // Whether a mark is on its way.
+  bool marked() const { return count_ > 0; }
+  // No message before this one is under way; kNothing when none is at all.
+  static constexpr std::uint64_t kNothing = UINT64_MAX;
+  std::uint64_t oldest_under_way() const { return sent_ == taken_ ? kNothing : oldest_; }
+  // The mark, a PING, left at that instant.
+  void on_mark(Instant left);
+  // A PONG for our PING that left at that instant; true when that PING was a mark or
+  // left after one.
+  bool on_pong(Instant now, Instant left);
   void on_timeout(Instant now);
   Instant deadline() const {
     return count_ == 0 ? kNever
@@ -60,16 +71,13 @@ class SendWindow {
   std::size_t size() const { return size_; }
 
  private:
-  static constexpr std::size_t kMarksMax = 8;
   static constexpr unsigned kUnansweredMax = 2;
-  // With more than this many windows of small messages under way, a late duplicate could not be
-  // told from a new message: sequences have 16 bits.
   static constexpr std::size_t kFactorMax = 4;
-  static_assert(kFactorMax * kSizeMax / kPacketOverhead < 32768 / 2);
 
   struct Mark {
     Instant left;
     std::uint64_t sent;
+    std::uint64_t newest;
   };
 
   void adjust(Duration answered_after);
@@ -80,6 +88,8 @@ class SendWindow {
   std::uint64_t sent_ = 0;    // all that was handed out, with overheads
   std::uint64_t marked_ = 0;  // of it when the last mark was asked for
   std::uint64_t taken_ = 0;   // of it known to have left the receiver's socket
+  std::uint64_t oldest_ = 0;  // of the messages that have not
+  std::uint64_t newest_ = 0;  // of those handed out
   std::size_t size_ = kSizeMax;
   std::size_t limit_ = kSizeMax;
   Duration round_trip_{};  // what the path needs without data in front

@@ -23,6 +23,8 @@ class SliceCensus {
     if (from != 0)
       remove(from);
   }
+  // Room for so many links; one more while a link moves.
+  void reserve(std::size_t links) { entries_.reserve(links + 1); }
   // 0 when no link carries data.
   std::uint32_t least() const { return entries_.empty() ? 0 : entries_.front().slice; }
 

@@ -28,6 +28,8 @@ struct Transmit {
 
   TransmitId id;
   Kind kind = Kind::kControl;
+  // A run of several is sent datagram by datagram: it is not known that one in a piece arrives.
+  bool split = false;
   SocketId socket{};
   std::uint32_t segment_size = 0;
   ConstBytes bytes;  // valid until on_transmit_done
@@ -56,6 +58,7 @@ struct TransmitResult {
   std::uint32_t mtu =
       0;  // kTooBig: the largest IP packet the kernel would take, 0 if it did not say
   std::uint32_t retries = 0;  // how often the ring had to try again before this end
+  bool split = false;         // runs are sent datagram by datagram at present, and so was this one
 };
 
 // A report about a path that does not belong to one particular send: the kernel's error queue.

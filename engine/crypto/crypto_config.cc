@@ -2,7 +2,7 @@
 //
 // The names of models, ciphers and hashes. For openssl these are the names under which its lookups
 // know the algorithms we have, upper or lower case, as far as they fit into the 15 characters of
-// the configuration.
+// the configuration. The short names of AES in CTR mode are ours, and nss has that mode here only.
 #include "engine/crypto/crypto_config.h"
 
 #include <algorithm>
@@ -14,37 +14,28 @@ namespace ringknet {
 
 namespace {
 
-template <typename Type>
-struct Named {
-  std::string_view name;
-  Type type;
-};
-
-constexpr Named<CipherType> kNssCiphers[] = {
-    {"none", CipherType::kNone},
-    {"aes128", CipherType::kAes128Cbc},
-    {"aes192", CipherType::kAes192Cbc},
-    {"aes256", CipherType::kAes256Cbc},
-    // newer classic libraries
-    {"aes-128", CipherType::kAes128Cbc},
-    {"aes-192", CipherType::kAes192Cbc},
-    {"aes-256", CipherType::kAes256Cbc},
-    {"aes-128-cbc", CipherType::kAes128Cbc},
-    {"aes-192-cbc", CipherType::kAes192Cbc},
-    {"aes-256-cbc", CipherType::kAes256Cbc},
-};
-
-constexpr Named<CipherType> kOpensslCiphers[] = {
-    {"none", CipherType::kNone},
-    {"aes128", CipherType::kAes128Cbc},
-    {"aes192", CipherType::kAes192Cbc},
-    {"aes256", CipherType::kAes256Cbc},
-    {"aes-128-cbc", CipherType::kAes128Cbc},
-    {"aes-192-cbc", CipherType::kAes192Cbc},
-    {"aes-256-cbc", CipherType::kAes256Cbc},
-    {"aes-128-ctr", CipherType::kAes128Ctr},
-    {"aes-192-ctr", CipherType::kAes192Ctr},
-    {"aes-256-ctr", CipherType::kAes256Ctr},
+// Rows of the ciphers in every model come first, in the order in which they are listed.
+constexpr CipherName kCiphers[] = {
+    {"aes-128-cbc", CipherType::kAes128Cbc, kEveryModel},
+    {"aes128", CipherType::kAes128Cbc, kEveryModel},
+    {"aes-192-cbc", CipherType::kAes192Cbc, kEveryModel},
+    {"aes192", CipherType::kAes192Cbc, kEveryModel},
+    {"aes-256-cbc", CipherType::kAes256Cbc, kEveryModel},
+    {"aes256", CipherType::kAes256Cbc, kEveryModel},
+    {"aes-128-ctr", CipherType::kAes128Ctr, kEveryModel},
+    {"aes128-ctr", CipherType::kAes128Ctr, kEveryModel},
+    {"aes-192-ctr", CipherType::kAes192Ctr, kEveryModel},
+    {"aes192-ctr", CipherType::kAes192Ctr, kEveryModel},
+    {"aes-256-ctr", CipherType::kAes256Ctr, kEveryModel},
+    {"aes256-ctr", CipherType::kAes256Ctr, kEveryModel},
+    // of newer classic libraries
+    {"aes-128", CipherType::kAes128Cbc, kNss},
+    {"aes-192", CipherType::kAes192Cbc, kNss},
+    {"aes-256", CipherType::kAes256Cbc, kNss},
+    // native
+    {"aes128gcm", CipherType::kAes128Gcm, kWolfssl},
+    {"aes256gcm", CipherType::kAes256Gcm, kWolfssl},
+    {"chachapoly1305", CipherType::kChaChaPoly, kWolfssl},
 };
 
 // Known to openssl's lookup, but the classic envelope has no place for their tags.
@@ -54,31 +45,32 @@ constexpr std::string_view kOpensslAeads[] = {
     "id-aes192-ccm", "id-aes256-ccm", "aes-128-ocb", "aes-192-ocb",   "aes-256-ocb",
 };
 
-constexpr Named<CipherType> kNativeCiphers[] = {
-    {"aes128gcm", CipherType::kAes128Gcm},
-    {"aes256gcm", CipherType::kAes256Gcm},
-    {"chachapoly1305", CipherType::kChaChaPoly},
-};
-
-constexpr Named<HashType> kNssHashes[] = {
-    {"none", HashType::kNone},     {"md5", HashType::kMd5},       {"sha1", HashType::kSha1},
-    {"sha256", HashType::kSha256}, {"sha384", HashType::kSha384}, {"sha512", HashType::kSha512},
-};
-
-constexpr Named<HashType> kOpensslHashes[] = {
-    {"none", HashType::kNone},         {"md5", HashType::kMd5},
-    {"ssl3-md5", HashType::kMd5},      {"rsa-md5", HashType::kMd5},
-    {"sha1", HashType::kSha1},         {"sha-1", HashType::kSha1},
-    {"ssl3-sha1", HashType::kSha1},    {"rsa-sha1", HashType::kSha1},
-    {"rsa-sha1-2", HashType::kSha1},   {"sha224", HashType::kSha224},
-    {"sha-224", HashType::kSha224},    {"sha2-224", HashType::kSha224},
-    {"rsa-sha224", HashType::kSha224}, {"sha256", HashType::kSha256},
-    {"sha-256", HashType::kSha256},    {"sha2-256", HashType::kSha256},
-    {"rsa-sha256", HashType::kSha256}, {"sha384", HashType::kSha384},
-    {"sha-384", HashType::kSha384},    {"sha2-384", HashType::kSha384},
-    {"rsa-sha384", HashType::kSha384}, {"sha512", HashType::kSha512},
-    {"sha-512", HashType::kSha512},    {"sha2-512", HashType::kSha512},
-    {"rsa-sha512", HashType::kSha512},
+// The same order.
+constexpr HashName kHashes[] = {
+    {"md5", HashType::kMd5, kEveryModel},
+    {"sha1", HashType::kSha1, kEveryModel},
+    {"sha256", HashType::kSha256, kEveryModel},
+    {"sha384", HashType::kSha384, kEveryModel},
+    {"sha512", HashType::kSha512, kEveryModel},
+    {"ssl3-md5", HashType::kMd5, kOpenssl | kWolfssl},
+    {"rsa-md5", HashType::kMd5, kOpenssl | kWolfssl},
+    {"sha-1", HashType::kSha1, kOpenssl | kWolfssl},
+    {"ssl3-sha1", HashType::kSha1, kOpenssl | kWolfssl},
+    {"rsa-sha1", HashType::kSha1, kOpenssl | kWolfssl},
+    {"rsa-sha1-2", HashType::kSha1, kOpenssl | kWolfssl},
+    {"sha224", HashType::kSha224, kOpenssl | kWolfssl},
+    {"sha-224", HashType::kSha224, kOpenssl | kWolfssl},
+    {"sha2-224", HashType::kSha224, kOpenssl | kWolfssl},
+    {"rsa-sha224", HashType::kSha224, kOpenssl | kWolfssl},
+    {"sha-256", HashType::kSha256, kOpenssl | kWolfssl},
+    {"sha2-256", HashType::kSha256, kOpenssl | kWolfssl},
+    {"rsa-sha256", HashType::kSha256, kOpenssl | kWolfssl},
+    {"sha-384", HashType::kSha384, kOpenssl | kWolfssl},
+    {"sha2-384", HashType::kSha384, kOpenssl | kWolfssl},
+    {"rsa-sha384", HashType::kSha384, kOpenssl | kWolfssl},
+    {"sha-512", HashType::kSha512, kOpenssl | kWolfssl},
+    {"sha2-512", HashType::kSha512, kOpenssl | kWolfssl},
+    {"rsa-sha512", HashType::kSha512, kOpenssl | kWolfssl},
 };
 
 constexpr char lower(char letter) {
@@ -94,10 +86,13 @@ bool equal(std::string_view a, std::string_view b, bool exact) {
   return exact ? a == b : equal_ignoring_case(a, b);
 }
 
-template <typename Type>
-std::optional<Type> find(std::span<const Named<Type>> names, std::string_view name, bool exact) {
-  for (const Named<Type>& entry : names) {
-    if (equal(entry.name, name, exact || entry.name == "none"))
+template <typename Name>
+std::optional<decltype(Name::type)> find(std::span<const Name> names, std::string_view name,
+                                         CryptoModels model) {
+  if (name == "none")
+    return decltype(Name::type)::kNone;
+  for (const Name& entry : names) {
+    if ((entry.models & model) != 0 && equal(entry.name, name, model == kNss))
       return entry.type;
   }
   return std::nullopt;
@@ -109,6 +104,14 @@ bool is_unusable(std::string_view cipher) {
 }
 
 }  // namespace
+
+std::span<const CipherName> cipher_names() {
+  return kCiphers;
+}
+
+std::span<const HashName> hash_names() {
+  return kHashes;
+}
 
 std::string_view name(CryptoError error) {
   switch (error) {
@@ -142,22 +145,17 @@ std::variant<CryptoSuite, CryptoError> parse_crypto_config(std::string_view mode
                                                            std::size_t private_key_size) {
   if (private_key_size < kPrivateKeySizeMin || private_key_size > kPrivateKeySizeMax)
     return CryptoError::kKeySize;
-  const bool nss = model == "nss";
-  const bool own = model == "wolfssl";
-  if (!nss && !own && model != "openssl")
+  const CryptoModels in = model == "nss"       ? kNss
+                          : model == "openssl" ? kOpenssl
+                          : model == "wolfssl" ? kWolfssl
+                                               : CryptoModels{};
+  if (in == 0)
     return CryptoError::kUnknownModel;
-
-  using Ciphers = std::span<const Named<CipherType>>;
-  using Hashes = std::span<const Named<HashType>>;
-  std::optional<CipherType> cipher_type =
-      find<CipherType>(nss ? Ciphers(kNssCiphers) : Ciphers(kOpensslCiphers), cipher, nss);
-  if (!cipher_type && own)
-    cipher_type = find<CipherType>(kNativeCiphers, cipher, false);
-  const bool unusable = !cipher_type && !nss && is_unusable(cipher);
+  const std::optional<CipherType> cipher_type = find<CipherName>(kCiphers, cipher, in);
+  const bool unusable = !cipher_type && in != kNss && is_unusable(cipher);
   if (!cipher_type && !unusable)
     return CryptoError::kUnknownCipher;
-  const std::optional<HashType> hash_type =
-      find<HashType>(nss ? Hashes(kNssHashes) : Hashes(kOpensslHashes), hash, nss);
+  const std::optional<HashType> hash_type = find<HashName>(kHashes, hash, in);
   if (!hash_type)
     return CryptoError::kUnknownHash;
 

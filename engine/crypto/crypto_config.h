@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <variant>
 
@@ -40,6 +41,27 @@ struct CryptoSuite {
   bool native() const { return cipher >= CipherType::kAes128Gcm; }
   bool operator==(const CryptoSuite&) const = default;
 };
+
+// A set of models.
+using CryptoModels = unsigned;
+inline constexpr CryptoModels kNss = 1;
+inline constexpr CryptoModels kOpenssl = 2;
+inline constexpr CryptoModels kWolfssl = 4;
+inline constexpr CryptoModels kEveryModel = kNss | kOpenssl | kWolfssl;
+
+// Every name under which something is known, and the models that take it; "none" is taken by all.
+struct CipherName {
+  const char* name;
+  CipherType type;
+  CryptoModels models;
+};
+struct HashName {
+  const char* name;
+  HashType type;
+  CryptoModels models;
+};
+std::span<const CipherName> cipher_names();
+std::span<const HashName> hash_names();
 
 // Why a configuration is refused. What the API answers is in brackets.
 enum class CryptoError : std::uint8_t {

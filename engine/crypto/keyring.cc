@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "engine/base/rollback.h"
+
 namespace ringknet {
 
 namespace {
@@ -66,10 +68,12 @@ void Keyring::add_sender(HostId host) {
   if (host == self_ || senders_.find(host) != SenderTable::kNone)
     return;
   const std::size_t row = senders_.add(host);
+  Rollback undo([&] { senders_.remove(row); });
   for (const std::unique_ptr<Sealer>& sealer : slots_) {
     if (sealer != nullptr)
       sealer->sender_added(row);
   }
+  undo.commit();
 }
 
 void Keyring::remove_sender(HostId host) {

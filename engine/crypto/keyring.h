@@ -14,7 +14,6 @@
 #include <memory>
 
 #include "engine/base/result.h"
-#include "engine/crypto/challenge.h"
 #include "engine/crypto/epoch.h"
 #include "engine/crypto/random_source.h"
 #include "engine/crypto/sealer.h"
@@ -55,8 +54,8 @@ class Keyring {
   // The envelope of what is sent now, or would be with that slot in use; all zeros for clear.
   SealShape shape() const { return shape(use_); }
   SealShape shape(std::size_t slot) const { return slot == 0 ? SealShape{} : at(slot)->shape(); }
-  // Whether PINGs have to carry a challenge (challenge.h) instead of our clock: as soon as any slot
-  // may open packets that have to be confirmed, whatever seals ours.
+  // Whether PINGs have to carry a challenge, 16 random bytes, instead of our clock: as soon as any
+  // slot may open packets that have to be confirmed, whatever seals ours.
   bool challenges() const;
   // The slot whose packets receivers have to confirm before they count, while one is in use that
   // needs no such thing; 0 for none. PINGs go out in it as well, and what comes in it is answered

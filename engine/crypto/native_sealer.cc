@@ -150,7 +150,9 @@ OpenResult NativeSealer::open_unknown(MutableBytes packet, const Header& header,
   state.epoch = header.epoch;
   state.filled = true;
   state.verified = false;
-  return accept(packet, header, row, state);
+  Opened opened = accept(packet, header, row, state);
+  opened.first = true;
+  return opened;
 }
 
 Opened NativeSealer::accept(MutableBytes packet, const Header& header, std::size_t row,

@@ -55,7 +55,13 @@ struct Opened {
   HostId sender{};
   Epoch epoch{};
   std::uint64_t counter = 0;
+  bool first = false;  // no packet of this epoch was opened before, or others were since
 };
+
+// Whether the envelope names a sender and its epoch.
+constexpr bool names_sender(const Opened& opened) {
+  return opened.proof == Proof::kUnverified || opened.proof == Proof::kFresh;
+}
 
 using OpenResult = std::variant<Drop, Opened>;
 

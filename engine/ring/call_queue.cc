@@ -3,29 +3,19 @@
 // The hand-over and both ways of waiting.
 #include "engine/ring/call_queue.h"
 
-#include <linux/futex.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
+#include <utility>
+
+#include "engine/ring/descriptor.h"
 
 namespace ringknet {
 namespace {
 
-static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
-              sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
-
-// The system calls rather than std::atomic's wait and notify: a caller may be gone with its call
-// between the store that answers it and the wake-up. The wake-up by system call uses the bare
-// address and does not look.
-void futex_wait(const void* word, std::uint32_t expected, const timespec* limit = nullptr) {
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, limit, nullptr, 0);
-}
-void futex_wake(const void* word) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
-}
+// Set while this thread wakes an engine. A signal handler may run in the midst of it.
+constinit thread_local bool waking = false;
 
 }  // namespace
 
@@ -41,7 +31,7 @@ CallQueue::~CallQueue() {
 }
 
 int CallQueue::open() {
-  wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  wake_ = off_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   return wake_ < 0 ? errno : 0;
 }
 
@@ -55,26 +45,23 @@ void CallQueue::post(Call& call) {
 }
 
 // Either the engine sees what there is when it looks once more before it sleeps, or we see that it
-// sleeps.
+// sleeps. Of several callers the first one writes. In a signal handler that interrupts a wake-up
+// the first one may be the interrupted one, which does not go on before the handler returns: so the
+// handler writes, too.
 void CallQueue::wake() {
-  if (asleep_.exchange(false, std::memory_order_seq_cst)) {
+  const bool interrupts = std::exchange(waking, true);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (asleep_.exchange(false, std::memory_order_seq_cst) || interrupts) {
     const std::uint64_t one = 1;
     while (write(wake_, &one, sizeof(one)) < 0 && errno == EINTR) {
     }
   }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  waking = interrupts;
 }
 
 void CallQueue::wait(const Call& call) {
-  while (call.answered_.load(std::memory_order_acquire) == 0)
-    futex_wait(&call.answered_, 0);
-}
-
-bool CallQueue::wait(const Call& call, Duration limit) {
-  if (call.answered_.load(std::memory_order_acquire) == 0) {
-    const timespec time{.tv_sec = 0, .tv_nsec = limit.count()};
-    futex_wait(&call.answered_, 0, &time);
-  }
-  return call.answered_.load(std::memory_order_acquire) != 0;
+  wait_and_serve(call.answered_, [](std::uint32_t answered) { return answered != 0; });
 }
 
 bool CallQueue::may_sleep() {

@@ -3,13 +3,13 @@
 // Calls from any thread to the engine thread. A call lives on its caller's stack and the caller
 // blocks until it was answered, so nothing is allocated and nothing has to be kept alive. The
 // engine is woken by an eventfd, written only when it sleeps or is about to: many callers, one
-// write.
+// write. A caller must not be cancelled (pthread_cancel) in between: the C API sees to that.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
-#include "engine/base/time.h"
+#include "engine/ring/futex.h"
 
 namespace ringknet {
 
@@ -31,7 +31,7 @@ class Call {
 
  private:
   friend class CallQueue;
-  std::atomic<std::uint32_t> answered_{0};
+  Word answered_{0};
 };
 
 // Calls held in order, by their own links.
@@ -68,9 +68,8 @@ class CallQueue {
   void post(Call& call);
   // Wakes the engine for something else that was put where it looks before it sleeps.
   void wake();
+  // Until it was answered.
   static void wait(const Call& call);
-  // The same, but not for longer than `limit`; whether it was answered.
-  static bool wait(const Call& call, Duration limit);
 
   // Engine thread. False when calls arrived meanwhile: do not sleep then.
   bool may_sleep();

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "engine/ring/socket_buffer.h"
@@ -30,25 +31,38 @@ int check_pollable(int descriptor) {
   return error;
 }
 
+// The flags are read first: a descriptor that is not open is EBADF, and no other may take its
+// number meanwhile.
 int prepare_adopted(int descriptor) {
   const int descriptor_flags = fcntl(descriptor, F_GETFD);
-  if (descriptor_flags < 0 || fcntl(descriptor, F_SETFD, descriptor_flags | FD_CLOEXEC) < 0)
-    return errno;
   const int status_flags = fcntl(descriptor, F_GETFL);
-  if (status_flags < 0 || fcntl(descriptor, F_SETFL, status_flags | O_NONBLOCK) < 0)
+  if (descriptor_flags < 0 || status_flags < 0)
     return errno;
-  return check_pollable(descriptor);
+  if (const int error = check_pollable(descriptor); error != 0)
+    return error;
+  if (fcntl(descriptor, F_SETFD, descriptor_flags | FD_CLOEXEC) < 0)
+    return errno;
+  if (fcntl(descriptor, F_SETFL, status_flags | O_NONBLOCK) < 0) {
+    const int error = errno;
+    fcntl(descriptor, F_SETFD, descriptor_flags);
+    return error;
+  }
+  return 0;
 }
 
 }  // namespace
 
 Datafd::Datafd(int application, int descriptor, bool owned)
-    : application_(application), descriptor_(descriptor), owned_(owned) {
+    : application_(application),
+      descriptor_(descriptor),
+      owned_(owned),
+      kind_(kind_of(descriptor)) {
   int type = 0;
   socklen_t size = sizeof(type);
-  is_socket_ = getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
-  is_stream_ = is_socket_ ? type == SOCK_STREAM : true;
-  is_datagram_ = is_socket_ && type != SOCK_STREAM && type != SOCK_SEQPACKET;
+  if (is_socket())
+    getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size);
+  is_stream_ = is_socket() ? type == SOCK_STREAM : true;
+  is_datagram_ = is_socket() && type != SOCK_STREAM && type != SOCK_SEQPACKET;
 }
 
 Datafd::Opened Datafd::make_pair(bool privileged) {
@@ -56,8 +70,12 @@ Datafd::Opened Datafd::make_pair(bool privileged) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
     return {.datafd = nullptr, .error = errno};
   }
+  for (int& end : ends)
+    end = off_standard(end);
   Opened opened;
   opened.datafd.reset(new Datafd(ends[0], ends[1], true));
+  if (ends[0] < 0 || ends[1] < 0)
+    return {.datafd = nullptr, .error = EMFILE};
   std::size_t granted = 0;
   opened.error = enlarge_socket_buffers(ends[0], privileged, opened.buffer_granted);
   if (opened.error == 0)
@@ -68,17 +86,20 @@ Datafd::Opened Datafd::make_pair(bool privileged) {
 }
 
 Datafd::Opened Datafd::adopt(int descriptor) {
-  if (const int error = prepare_adopted(descriptor); error != 0)
-    return {.datafd = nullptr, .error = error};
   Opened opened;
   opened.datafd.reset(new Datafd(descriptor, descriptor, false));
+  opened.error = prepare_adopted(descriptor);
+  if (opened.error != 0)
+    opened.datafd.reset();
   return opened;
 }
 
 void Datafd::close() {
-  if (owned_ && descriptor_ >= 0) {
-    ::close(application_);
-    ::close(descriptor_);
+  if (owned_) {
+    for (const int end : {application_, descriptor_}) {
+      if (end >= 0)
+        ::close(end);
+    }
   }
   application_ = -1;
   descriptor_ = -1;
@@ -97,12 +118,16 @@ bool Datafd::readable() const {
   return poll(&state, 1, 0) > 0 && (state.revents & POLLIN) != 0;
 }
 
-Datafd& DatafdTable::add(std::unique_ptr<Datafd> datafd, Channel channel) {
-  std::size_t slot = 0;
-  while (slot < slots_.size() && slots_[slot])
-    ++slot;
-  if (slot == slots_.size())
+void DatafdTable::reserve() {
+  if (std::ranges::all_of(slots_, [](const auto& slot) { return slot != nullptr; }))
     slots_.emplace_back();
+}
+
+Datafd& DatafdTable::add(std::unique_ptr<Datafd> datafd, Channel channel) {
+  reserve();
+  std::size_t slot = 0;
+  while (slots_[slot])
+    ++slot;
   slots_[slot] = std::move(datafd);
   Datafd& added = *slots_[slot];
   added.channel = channel;

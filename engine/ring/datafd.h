@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/ring/descriptor.h"
 #include "engine/ring/op.h"
 #include "engine/ring/pending_messages.h"
 #include "engine/ring/ring.h"
@@ -28,7 +29,7 @@ class Datafd {
   // A connected pair of message sockets.
   static Opened make_pair(bool privileged);
   // The application's descriptor, which becomes non-blocking and close-on-exec. EPERM if it cannot
-  // be polled.
+  // be polled. On errors it is as it was.
   static Opened adopt(int descriptor);
 
   ~Datafd() { close(); }
@@ -38,7 +39,8 @@ class Datafd {
   int application() const { return application_; }
   int descriptor() const { return descriptor_; }  // our end
   bool owned() const { return owned_; }
-  bool is_socket() const { return is_socket_; }
+  DescriptorKind kind() const { return kind_; }
+  bool is_socket() const { return kind_ == DescriptorKind::kSocket; }
   // Bytes without message boundaries: a message is what one read happens to find.
   bool is_stream() const { return is_stream_; }
   // Closes a pair; leaves the application's descriptor alone.
@@ -76,13 +78,15 @@ class Datafd {
   int application_;
   int descriptor_;
   bool owned_;
-  bool is_socket_ = false;
+  DescriptorKind kind_;
   bool is_stream_ = false;
   bool is_datagram_ = false;
 };
 
 class DatafdTable {
  public:
+  // Makes room for one more: add() allocates nothing then.
+  void reserve();
   Datafd& add(std::unique_ptr<Datafd> datafd, Channel channel);
   // The open datafd of a channel, or null.
   Datafd* find(Channel channel) const;

@@ -18,10 +18,7 @@ int DatafdWriter::write_now(Datafd& datafd, ConstBytes bytes, std::size_t& writt
   written = 0;
   do {
     const ConstBytes rest = bytes.subspan(written);
-    const ssize_t result =
-        datafd.is_socket()
-            ? send(datafd.descriptor(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
-            : ::write(datafd.descriptor(), rest.data(), rest.size());
+    const ssize_t result = write_silently(datafd.descriptor(), datafd.kind(), rest);
     if (result < 0 && errno == EINTR)
       continue;
     if (result < 0)

@@ -64,11 +64,13 @@ Engine::Impl::Impl(Engine& engine, Options options, EngineClient& client)
     : engine_(engine),
       privileged_(options.privileged),
       caller_driven_(options.caller_driven),
-      client_(client),
+      offload_(options.offload),
+      client_(*this, client),
       fabric_(Fabric::Config{.self = options.self,
                              .random = options.random,
                              .stopwatch = &stopwatch_,
                              .decompressors = std::move(options.decompressors)}),
+      arrivals_(sockets_),
       receiver_(ring_, sockets_, *this),
       sender_(ring_, sockets_, *this),
       reader_(ring_, datafds_, *this),
@@ -112,20 +114,24 @@ void Engine::Impl::stop() {
   auto body = [this](Engine&) { stopping_ = true; };
   call([](void* context, Engine& engine) { (*static_cast<decltype(body)*>(context))(engine); },
        &body);
+  // Its last callbacks may still be running and asking for answers.
+  wait_and_serve(ended_, [](std::uint32_t ended) { return ended != 0; });
   thread_.join();
 }
 
-// Hands a call over and waits for its answer. In a callback of another handle this thread is that
-// handle's engine, and somebody in one of our callbacks may be asking it: it goes on answering.
+bool serve_own_calls() {
+  return Engine::Impl::serve_own_calls();
+}
+
+bool Engine::Impl::serve_own_calls() {
+  for (Impl* impl = of_this_thread_; impl != nullptr; impl = impl->outer_)
+    impl->run_calls();
+  return of_this_thread_ != nullptr;
+}
+
 void Engine::Impl::ask(Call& call) {
-  constexpr Duration kPatience = std::chrono::milliseconds(1);
   calls_.post(call);
-  if (of_this_thread_ == nullptr) {
-    CallQueue::wait(call);
-    return;
-  }
-  while (!CallQueue::wait(call, kPatience))
-    of_this_thread_->run_calls();
+  CallQueue::wait(call);
 }
 
 void Engine::Impl::call(Thunk thunk, void* context) {
@@ -142,6 +148,7 @@ void Engine::Impl::set_forwarding(bool on) {
     };
     engine_.run(body);
   } else if (on_engine_thread()) {
+    touch();
     begin_flush();
   } else {
     FlushCall call(*this);
@@ -150,8 +157,10 @@ void Engine::Impl::set_forwarding(bool on) {
 }
 
 Error Engine::Impl::send_sync(Channel channel, ConstBytes message) {
-  if (on_engine_thread())
+  if (on_engine_thread()) {
+    touch();
     return try_sync(channel, message);
+  }
   SyncCall call(*this, channel, message);
   ask(call);
   return call.result;
@@ -193,6 +202,22 @@ Engine::~Engine() {
     impl_->stop();
 }
 
+Engine::Entry::Entry(Engine& engine) {
+  volatile bool* busy = engine.impl_->busy();
+  if (busy == nullptr)
+    return;
+  allowed_ = !*busy;
+  if (!allowed_)
+    return;
+  busy_ = busy;
+  *busy_ = true;
+}
+
+Engine::Entry::~Entry() {
+  if (busy_ != nullptr)
+    *busy_ = false;
+}
+
 void Engine::call(Thunk thunk, void* context) {
   impl_->call(thunk, context);
 }
@@ -220,6 +245,9 @@ bool Engine::caller_driven() const {
 bool Engine::in_callback() const {
   return impl_->in_callback();
 }
+bool Engine::is_engine_thread() {
+  return Impl::is_engine_thread();
+}
 void Engine::touch() {
   impl_->touch();
 }
@@ -244,6 +272,10 @@ void Engine::set_offload(bool on) {
 void Engine::set_busy_poll(Duration most) {
   impl_->set_busy_poll(most);
 }
+void Engine::wake_client(Instant at) {
+  impl_->wake_client(at);
+}
+
 Instant Engine::now() const {
   return impl_->now();
 }

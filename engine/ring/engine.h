@@ -21,6 +21,7 @@
 #include "engine/base/result.h"
 #include "engine/core/event.h"
 #include "engine/core/fabric.h"
+#include "engine/ring/futex.h"
 
 namespace ringknet {
 
@@ -33,10 +34,13 @@ struct Trouble {
     kSend,       // a datagram could not be sent: `to`, `error`
     kReceive,    // a link socket's receive failed: `error`
     kOversized,  // a message longer than kMessageSizeMax was written to a datafd: `channel`, `size`
-    kRefusedSend,   // the fabric or filter refused an application's message: `channel`, `reason`
-    kDropped,       // a complete message found no reader: `channel`, `drop`
-    kSocketBuffer,  // the kernel granted a smaller socket buffer than asked for: `size` granted
-    kOffload,       // segmentation offload was switched off on a socket: `error`
+    kRefusedSend,     // the fabric or filter refused an application's message: `channel`, `reason`
+    kDropped,         // a complete message found no reader: `channel`, `drop`
+    kSocketBuffer,    // the kernel granted a smaller socket buffer than asked for: `size` granted
+    kOffload,         // runs of packets are refused, single ones are not: `to`, `error`
+    kReceiveOffload,  // what arrives at the address `to` is lost when it is joined, and not else
+    kOtherInterface,  // a peer's packets (`to` is its address) to the address of one interface
+                      // arrive on another: `interface`, `arrival`; said once per link
   };
   Kind kind;
   int error = 0;  // errno
@@ -45,6 +49,8 @@ struct Trouble {
   Channel channel{};
   std::size_t size = 0;
   Address to{};
+  unsigned interface = 0;  // kernel's indices
+  unsigned arrival = 0;
 };
 
 // What the engine calls, always on the engine thread, with no lock held and no state half-changed:
@@ -76,6 +82,8 @@ class EngineClient {
   virtual void on_trouble(const Trouble& trouble) = 0;
   // Packets were dropped since the last time, which was seconds ago at least.
   virtual void on_drops(const DropCounters& counters) = 0;
+  // The instant given to Engine::wake_client() has come.
+  virtual void on_wake() = 0;
 };
 
 // How an engine call ended: fine, one of the fabric's errors, or an errno of the system.
@@ -93,6 +101,7 @@ class Engine {
     // No thread: the thread that creates the engine is its engine thread, calls run_once() and
     // destroys it.
     bool caller_driven = false;
+    bool offload = true;             // see set_offload()
     RandomSource* random = nullptr;  // for encryption; outlives the engine, used on its thread only
     std::array<std::unique_ptr<Decompressor>, kCompressIds> decompressors{};  // by wire id
   };
@@ -134,6 +143,25 @@ class Engine {
 
   bool on_engine_thread() const;
 
+  // One call from outside, while it lives. False if it must not be made: the thread that drives is
+  // in the midst of a call or turn of this engine, and not in a callback: this is a signal handler.
+  // Other threads' calls wait for their turn and are always fine.
+  class Entry {
+   public:
+    explicit Entry(Engine& engine);
+    ~Entry();
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    explicit operator bool() const { return allowed_; }
+
+   private:
+    volatile bool* busy_ = nullptr;  // where to say that nothing is going on any more
+    bool allowed_ = true;
+  };
+  // Whether this thread is some engine's at the moment: its own one, or one that drives or is in a
+  // callback. Such a thread must not wait.
+  static bool is_engine_thread();
+
   // --- any thread -----------------------------------------------------------------------------
 
   // Forwarding. Switching off first sends everything that was written to the datafds before the
@@ -161,7 +189,7 @@ class Engine {
   // had. Belongs to the engine.
   int descriptor(int& error);
   bool caller_driven() const;
-  // Whether one of the client's functions is running.
+  // Whether this is the engine thread, and it is in a turn or in one of the client's functions.
   bool in_callback() const;
 
   // --- engine thread only (inside run) -------------------------------------------------------
@@ -169,6 +197,8 @@ class Engine {
   Fabric& fabric();
   // The instant of this turn, CLOCK_MONOTONIC.
   Instant now() const;
+  // Calls the client's on_wake() once when `at` has come; kNever: not at all.
+  void wake_client(Instant at);
 
   // Opens or shares the UDP socket of config.local and configures the link (config.socket is filled
   // in here).
@@ -206,6 +236,7 @@ class Engine {
   void call(Thunk thunk, void* context);
   void touch();
 
+  friend bool serve_own_calls();
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -3,6 +3,8 @@
 // The data path of a program that embeds the engine: channels whose messages go to the client
 // itself and come from it, without descriptors, and an engine without a thread of its own, which
 // turns when it is called.
+#include <cassert>
+
 #include "engine/ring/engine_impl.h"
 
 namespace ringknet {
@@ -16,39 +18,54 @@ void Engine::Impl::channel_open(Channel channel) {
 void Engine::Impl::channel_close(Channel channel) {
   direct_.reset(raw(channel));
   direct_seen_.store(static_cast<std::uint32_t>(direct_.to_ulong()));
-  PendingMessages& looped = looped_[raw(channel)];
-  while (!looped.empty())
-    looped.consume(looped.front().size());
+  Looped& looped = looped_[raw(channel)];
+  looped.closed = looped.messages.size();
 }
 
 // To the client, unless it is just being told of another message: what it sends to this very node
 // from there waits until it has returned.
 void Engine::Impl::hand_over(Channel channel, ConstBytes message, HostId from) {
   if (handing_over_) {
-    if (!looped_[raw(channel)].push(message))
+    assert(from == fabric_.self());
+    if (!looped_[raw(channel)].messages.push(message)) {
       drop(channel, Drop::kReaderSlow);
+      return;
+    }
+    looped_waiting_.set(raw(channel));
     unfinished_ = true;
     return;
   }
   handing_over_ = true;
-  client_.on_message(channel, message, from);
+  client_->on_message(channel, message, from);
   handing_over_ = false;
 }
 
-// As many as there are now; what is sent meanwhile has to wait for the next turn.
 void Engine::Impl::hand_over_looped() {
-  if (direct_.none())
+  if (looped_waiting_.none())
     return;
   for (std::size_t index = 0; index < kChannelCount; ++index) {
-    PendingMessages& looped = looped_[index];
-    for (std::size_t left = looped.size(); left > 0 && !looped.empty(); --left) {
-      const ConstBytes message = looped.front();
-      hand_over(Channel(index), message, fabric_.self());
-      if (!looped.empty())
-        looped.consume(message.size());
-    }
-    unfinished_ = unfinished_ || !looped.empty();
+    if (looped_waiting_.test(index))
+      hand_over_looped(Channel(index));
   }
+  unfinished_ = unfinished_ || looped_waiting_.any();
+}
+
+// As many as there are now; what is sent meanwhile has to wait for the next turn. The callback may
+// close the channel and open it again: what it was told of is consumed afterwards all the same.
+void Engine::Impl::hand_over_looped(Channel channel) {
+  Looped& looped = looped_[raw(channel)];
+  for (std::size_t left = looped.messages.size(); left > 0; --left) {
+    const ConstBytes message = looped.messages.front();
+    if (looped.closed > 0)
+      drop(channel, Drop::kChannelClosed);
+    else
+      hand_over(channel, message, fabric_.self());
+    looped.messages.consume(message.size());
+    if (looped.closed > 0)
+      --looped.closed;
+  }
+  if (looped.messages.empty())
+    looped_waiting_.reset(raw(channel));
 }
 
 Error Engine::Impl::send(Channel channel, ConstBytes message, bool wait) {
@@ -96,23 +113,21 @@ Ring::Failure Engine::Impl::start_here() {
 // Calls on the engine's thread outside a turn find the clock as it is, and the next turn begins
 // with what they have caused.
 void Engine::Impl::touch() {
-  if (!caller_driven_ || in_turn_)
+  if (!caller_driven_ || running_ > 0)
     return;
   touched_ = true;
   read_clock();
 }
 
 void Engine::Impl::run_once(std::optional<Duration> limit) {
+  const Running running(*this);
   if (touched_) {
     touched_ = false;
     transmit();
   }
-  in_turn_ = true;
-  of_this_thread_ = this;
   turn(limit);
-  of_this_thread_ = nullptr;
-  in_turn_ = false;
   if (poll_.open()) {
+    ring_.poll();  // what the turn has prepared leaves now: the caller goes to sleep elsewhere
     find_wake_up();
     poll_.set(sleep_until());
   }

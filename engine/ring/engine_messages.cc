@@ -52,8 +52,21 @@ void Engine::Impl::on_datagram(SocketId socket, const Address& from, MutableByte
     fabric_.release_message(delivery->buffer);
 }
 
-void Engine::Impl::on_datagrams_end() {
+void Engine::Impl::on_datagrams_end(UdpSocket* socket, std::size_t bytes) {
   writer_.write_collected();
+  const ReceiveOffload::News news{
+      .bytes = bytes,
+      .arrived = fabric_.arrived() - std::exchange(arrived_, fabric_.arrived()),
+      .missing = fabric_.missing() - std::exchange(missing_, fabric_.missing())};
+  if (socket == nullptr)
+    return;
+  using Change = ReceiveOffload::Change;
+  ReceiveOffload& offload = socket->receive.offload;
+  const Change change = offload.on_arrival(now_, news);
+  if (change == Change::kNone || !socket->join(change == Change::kJoin))
+    return;
+  if (change == Change::kSplit && offload.split(now_))
+    report({.kind = Trouble::Kind::kReceiveOffload, .to = socket->local()});
 }
 
 void Engine::Impl::deliver(const Delivery& delivery) {
@@ -72,13 +85,15 @@ void Engine::Impl::deliver(const Delivery& delivery) {
 Drop Engine::Impl::find_reader(const Delivery& delivery, Channel& channel) {
   if (!forwarding_)
     return Drop::kForwardingOff;
-  if (!client_.has_filter())
-    return Drop::kCount;
+  return client_->has_filter() ? ask_filter(delivery, channel) : Drop::kCount;
+}
+
+Drop Engine::Impl::ask_filter(const Delivery& delivery, Channel& channel) {
   HostList hosts(*this);
   std::size_t count = 0;
   auto wanted = static_cast<std::int8_t>(raw(channel));
-  const int verdict = client_.filter(Direction::kRx, delivery.bytes, fabric_.self(), delivery.from,
-                                     wanted, hosts.data(), count);
+  const int verdict = client_->filter(Direction::kRx, delivery.bytes, fabric_.self(), delivery.from,
+                                      wanted, hosts.data(), count);
   if (verdict < 0 || (verdict == 0 && count > kHostCount))
     return Drop::kFilter;
   if (verdict == 0 &&
@@ -127,12 +142,12 @@ void Engine::Impl::on_oversized(Channel channel, std::size_t size) {
 Error Engine::Impl::forward(Channel channel, ConstBytes message, bool sync) {
   Destinations destinations = Destinations::all();
   std::optional<HostList> hosts;
-  if (client_.has_filter()) {
+  if (client_->has_filter()) {
     hosts.emplace(*this);
     std::size_t count = 0;
     auto wanted = static_cast<std::int8_t>(raw(channel));
-    const int verdict = client_.filter(Direction::kTx, message, fabric_.self(), fabric_.self(),
-                                       wanted, hosts->data(), count);
+    const int verdict = client_->filter(Direction::kTx, message, fabric_.self(), fabric_.self(),
+                                        wanted, hosts->data(), count);
     if (verdict < 0)
       return Error::kFilterFailed;
     if (verdict == 0 && (count == 0 || count > kHostCount))
@@ -158,7 +173,7 @@ Error Engine::Impl::forward(Channel channel, ConstBytes message, bool sync) {
 }
 
 Error Engine::Impl::try_sync(Channel channel, ConstBytes message) {
-  if (!client_.has_filter())
+  if (!client_->has_filter())
     return Error::kNoFilter;
   if (message.empty() || message.size() > kMessageSizeMax || datafds_.find(channel) == nullptr) {
     return Error::kInvalid;
@@ -243,13 +258,16 @@ void Engine::Impl::advance_flush() {
     return;
   const Flush before = flush_;
   const bool overdue = now_ >= flush_deadline_;
+  const bool in_line = ring_.batch_empty();  // all that has been read
   switch (flush_) {
     case Flush::kRequested:
+      if (!in_line)
+        break;
       reader_.start_flush();
       flush_ = Flush::kReading;
       break;
     case Flush::kReading:
-      if (!reader_.flushed())
+      if (!in_line || !reader_.flushed())
         break;
       flush_mark_ = reader_.arrived();
       flush_ = Flush::kSending;

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "engine/ring/descriptor.h"
+
 namespace ringknet {
 
 EnginePoll::~EnginePoll() {
@@ -21,8 +23,8 @@ EnginePoll::~EnginePoll() {
 }
 
 int EnginePoll::create(int ring) {
-  timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  timer_ = off_standard(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  epoll_ = off_standard(epoll_create1(EPOLL_CLOEXEC));
   for (const int descriptor : {ring, timer_}) {
     epoll_event event{.events = EPOLLIN, .data = {.fd = descriptor}};
     if (epoll_ < 0 || timer_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "engine/ring/descriptor.h"
 #include "engine/ring/engine_impl.h"
 
 namespace ringknet {
@@ -17,8 +18,10 @@ namespace {
 
 // A deadline missed by more means that the process was held up.
 constexpr Duration kLate = std::chrono::milliseconds(1);
-// Rounds of catching up before timers are fired anyway. Each takes up to all receive buffers;
-// together far more than a socket holds.
+// Datagrams to be heard in catching up before timers are fired anyway: as many short ones as a
+// socket buffer holds, some ten milliseconds of work. A flood never comes to an end.
+constexpr std::uint64_t kCatchUpMax = 16384;
+// The same for rounds in which something else completes.
 constexpr int kCatchUpRounds = 1024;
 // Per turn, so that a client that causes what it is told of cannot keep the loop from turning.
 constexpr int kEventsPerTurn = 1024;
@@ -38,8 +41,11 @@ thread_local Engine::Impl* Engine::Impl::of_this_thread_ = nullptr;
 
 void Engine::Impl::run(std::promise<Ring::Failure> started) {
   pthread_setname_np(pthread_self(), "ringknet");
+  // A callback that cancels the thread it runs on must not end the engine.
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+  sigpipe_is_blocked_here();  // all signals are
   thread_id_ = std::this_thread::get_id();
-  of_this_thread_ = this;
+  const Running running(*this);
   read_clock();
   const Ring::Failure failure = open();
   started.set_value(failure);
@@ -48,6 +54,8 @@ void Engine::Impl::run(std::promise<Ring::Failure> started) {
       turn(std::nullopt);
   }
   ring_.close();
+  ended_.store(1);
+  futex_wake(&ended_);
 }
 
 Ring::Failure Engine::Impl::open() {
@@ -100,13 +108,15 @@ void Engine::Impl::turn(std::optional<Duration> limit) {
   advance_flush();
   tell_client();
   transmit();
+  arrivals_.on_turn(now_);
   receiver_.rearm(now_);
   reader_.rearm();
 }
 
 void Engine::Impl::find_wake_up() {
+  const Instant drops_due = fabric_.drops().total() != drops_told_ ? drops_due_ : kNever;
   wake_up_ = std::min({fabric_.next_deadline(), sender_.next_deadline(), receiver_.next_deadline(),
-                       flush_deadline_});
+                       flush_deadline_, drops_due, client_due_});
 }
 
 // When to go on at the latest: a long time ago if something is left to do.
@@ -161,9 +171,10 @@ bool Engine::Impl::look(std::optional<Duration> limit) {
   return found;
 }
 
+// What was there at its beginning: what comes meanwhile has its turn after the timers.
 void Engine::Impl::dispatch() {
   Completion completion;
-  while (ring_.take(completion)) {
+  for (std::size_t left = ring_.batch_size(); left > 0 && ring_.take(completion); --left) {
     switch (completion.op.kind) {
       case OpKind::kReceive:
         receiver_.on_completion(completion, now_);
@@ -196,7 +207,8 @@ void Engine::Impl::dispatch() {
 // The process was held up: before any link is judged silent, what its peers said meanwhile is
 // heard.
 void Engine::Impl::catch_up() {
-  for (int round = 0; round < kCatchUpRounds; ++round) {
+  const std::uint64_t limit = receiver_.datagrams() + kCatchUpMax;
+  for (int round = 0; round < kCatchUpRounds && receiver_.datagrams() < limit; ++round) {
     transmit();
     receiver_.rearm(now_);
     reader_.rearm();
@@ -256,22 +268,29 @@ void Engine::Impl::report(const Trouble& trouble) {
 void Engine::Impl::tell_client() {
   Event event;
   int budget = kEventsPerTurn;
-  while (budget-- > 0 && fabric_.poll_event(event))
-    client_.on_event(event);
+  while (budget-- > 0 && fabric_.poll_event(event)) {
+    if (event.kind == Event::Kind::kLinkUp)
+      arrivals_.start(now_);
+    client_->on_event(event);
+  }
   tell_notices();
   for (std::size_t left = troubles_.size(); left > 0; --left) {
     const Trouble trouble = troubles_.front();
     troubles_.pop();
-    client_.on_trouble(trouble);
+    client_->on_trouble(trouble);
   }
   if (now_ >= drops_due_ && fabric_.drops().total() != drops_told_) {
     drops_told_ = fabric_.drops().total();
     drops_due_ = now_ + kDropsEvery;
-    client_.on_drops(fabric_.drops());
+    client_->on_drops(fabric_.drops());
+  }
+  if (now_ >= client_due_) {
+    client_due_ = kNever;
+    client_->on_wake();
   }
   if (room_wanted_ && fabric_.can_send()) {
     room_wanted_ = false;
-    client_.on_room();
+    client_->on_room();
   }
   unfinished_ = unfinished_ || budget <= 0 || !notices_.empty() || !troubles_.empty();
 }
@@ -283,8 +302,8 @@ void Engine::Impl::tell_notices() {
       const ringknet::Datafd* datafd = datafds_.find(notice.channel);
       if (datafd == nullptr || datafd->generation != notice.generation)
         break;
-      client_.on_datafd(notice.application_fd, notice.channel, notice.direction, notice.error,
-                        notice.errno_value);
+      client_->on_datafd(notice.application_fd, notice.channel, notice.direction, notice.error,
+                         notice.errno_value);
     }
   }
   notices_told_.clear();
@@ -327,8 +346,8 @@ void Engine::Impl::on_send_failed(const Address& to, int error) {
   report({.kind = Trouble::Kind::kSend, .error = error, .to = to});
 }
 
-void Engine::Impl::on_offload_failed(int error) {
-  report({.kind = Trouble::Kind::kOffload, .error = error});
+void Engine::Impl::on_offload_failed(const Address& to, int error) {
+  report({.kind = Trouble::Kind::kOffload, .error = error, .to = to});
 }
 
 }  // namespace ringknet

@@ -3,6 +3,7 @@
 // Set-up with its fallbacks and causes, the batch, cancellation.
 #include "engine/ring/ring.h"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -67,6 +68,8 @@ Ring::Failure Ring::open() {
   }
   if (result < 0)
     return failure(-result);
+  if (const int error = move_off_standard(); error != 0)
+    return failure(error);
   memory_order_of_rings.fetch_add(1, std::memory_order_acquire);
   open_ = true;
   // The wait with a timeout must not cost a submission of its own, and overflowing completions must
@@ -89,6 +92,21 @@ Ring::Failure Ring::open() {
   if (!take(probe) || probe.result != 0)
     return give_up(EIO);
   return {};
+}
+
+// The mappings hold on to the ring whatever its descriptor is called.
+int Ring::move_off_standard() {
+  if (ring_.ring_fd > STDERR_FILENO)
+    return 0;
+  const int moved = fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (moved < 0) {
+    const int error = errno;
+    io_uring_queue_exit(&ring_);
+    return error;
+  }
+  ::close(ring_.ring_fd);
+  ring_.ring_fd = ring_.enter_ring_fd = moved;
+  return 0;
 }
 
 Ring::Failure Ring::give_up(int error) {

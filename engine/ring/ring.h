@@ -65,9 +65,12 @@ class Ring {
   void wait(std::optional<Duration> timeout);
   // Whether poll() would find nothing and submit nothing. Reads memory only, no system call.
   bool quiet() const;
+  // Whether something is queued that was not submitted yet.
+  bool prepared() const { return io_uring_sq_ready(&ring_) != 0; }
   // The next completion of the batch; false when it is used up.
   bool take(Completion& out);
   bool batch_empty() const { return taken_ == batch_.size(); }
+  std::size_t batch_size() const { return batch_.size() - taken_; }
 
   // Cancels an operation that is going on and returns when it has ended: its last completion is
   // then in the batch, and it does not hold its descriptor any more. Not by descriptor: the
@@ -85,6 +88,7 @@ class Ring {
   int descriptor() const { return ring_.ring_fd; }
 
  private:
+  int move_off_standard();  // errno
   Failure give_up(int error);
   io_uring_sqe* next_entry();
   void harvest();

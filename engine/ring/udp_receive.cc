@@ -3,7 +3,7 @@
 // A receive buffer as the kernel fills it:
 //
 //   +-----------------------+---------------+-------------------+----------------------------------+
-//   | io_uring_recvmsg_out  | sender's name | control: GRO size | payload: datagram, datagram, ...
+//   | io_uring_recvmsg_out  | sender's name | control data      | payload: datagram, datagram, ...
 //   |
 //   +-----------------------+---------------+-------------------+----------------------------------+
 //
@@ -29,7 +29,8 @@ constexpr std::uint32_t kBuffers = 16;
 constexpr std::size_t kPayloadMax = 65535;
 // Rounded up, so that the control data behind the name are aligned.
 constexpr std::size_t kNameSize = (sizeof(SocketAddress) + 7) / 8 * 8;
-constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(int));
+// The size of joined datagrams, and by which interface they came.
+constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo));
 constexpr std::size_t kBufferSize =
     sizeof(io_uring_recvmsg_out) + kNameSize + kControlSize + kPayloadMax;
 
@@ -38,17 +39,30 @@ constexpr std::size_t kBufferSize =
 constexpr std::uint32_t kFailuresMax = 16;
 constexpr Duration kFailurePause = std::chrono::milliseconds(10);
 
-// The size of the datagrams that the kernel joined; 0 where it joined none.
-std::size_t joined_size(io_uring_recvmsg_out* out, msghdr* layout) {
+struct Control {
+  std::size_t joined = 0;  // the size of the datagrams that the kernel joined; 0: it joined none
+  unsigned interface = 0;  // by which they came; 0: it was not asked
+};
+
+template <typename Value>
+Value value_of(const cmsghdr* part) {
+  Value value{};
+  std::memcpy(&value, CMSG_DATA(part), sizeof(value));
+  return value;
+}
+
+Control read_control(io_uring_recvmsg_out* out, msghdr* layout) {
+  Control control;
   for (cmsghdr* part = io_uring_recvmsg_cmsg_firsthdr(out, layout); part != nullptr;
        part = io_uring_recvmsg_cmsg_nexthdr(out, layout, part)) {
-    if (part->cmsg_level != IPPROTO_UDP || part->cmsg_type != UDP_GRO)
-      continue;
-    int size = 0;
-    std::memcpy(&size, CMSG_DATA(part), sizeof(size));
-    return size > 0 ? static_cast<std::size_t>(size) : 0;
+    if (part->cmsg_level == IPPROTO_UDP && part->cmsg_type == UDP_GRO)
+      control.joined = static_cast<std::size_t>(std::max(value_of<int>(part), 0));
+    else if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO)
+      control.interface = static_cast<unsigned>(value_of<in_pktinfo>(part).ipi_ifindex);
+    else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO)
+      control.interface = value_of<in6_pktinfo>(part).ipi6_ifindex;
   }
-  return 0;
+  return control;
 }
 
 }  // namespace
@@ -78,8 +92,9 @@ void UdpReceiver::on_completion(const Completion& completion, Instant now) {
     buffers_.took();
     if (socket != nullptr) {
       socket->receive.failures = 0;
-      on_buffer(completion);
-      owner_.on_datagrams_end();
+      const std::size_t bytes = on_buffer(completion);
+      socket = sockets_.owner(completion.op);
+      owner_.on_datagrams_end(socket != nullptr && !socket->closing ? socket : nullptr, bytes);
     }
     buffers_.put(completion.buffer(), 0);
   } else if (socket != nullptr && !socket->closing && completion.result < 0) {
@@ -91,31 +106,43 @@ void UdpReceiver::on_completion(const Completion& completion, Instant now) {
     sockets_.reap(*socket);
 }
 
-void UdpReceiver::on_buffer(const Completion& completion) {
+// Answers how many bytes the kernel handed over.
+std::size_t UdpReceiver::on_buffer(const Completion& completion) {
   MutableBytes buffer = buffers_.bytes(completion.buffer());
   io_uring_recvmsg_out* out = io_uring_recvmsg_validate(buffer.data(), completion.result, &layout_);
   if (out == nullptr)
-    return;
+    return 0;
   if ((out->flags & MSG_TRUNC) != 0) {
     owner_.on_truncated();
-    return;
+    return 0;
   }
   auto* payload = static_cast<std::byte*>(io_uring_recvmsg_payload(out, &layout_));
-  std::size_t left = io_uring_recvmsg_payload_length(out, completion.result, &layout_);
-  const std::size_t joined = joined_size(out, &layout_);
+  const std::size_t all = io_uring_recvmsg_payload_length(out, completion.result, &layout_);
+  std::size_t left = all;
+  const auto [joined, interface] = read_control(out, &layout_);
   const Address from =
       to_address(static_cast<const sockaddr*>(io_uring_recvmsg_name(out)), out->namelen);
+  if (interface != 0)
+    tell_arrival(completion, from, interface);
   do {
     const UdpSocket* socket = sockets_.owner(completion.op);
     if (socket == nullptr || socket->closing)
-      return;
+      return all;
     const std::size_t size = joined == 0 ? left : std::min(joined, left);
     if (size < left)
       __builtin_prefetch(payload + size);  // the next header, meanwhile
+    ++datagrams_;
     owner_.on_datagram(socket->id, from, {payload, size});
     payload += size;
     left -= size;
   } while (left > 0);
+  return all;
+}
+
+void UdpReceiver::tell_arrival(const Completion& completion, const Address& from,
+                               unsigned interface) {
+  if (UdpSocket* socket = sockets_.owner(completion.op); socket != nullptr && !socket->closing)
+    owner_.on_arrival(*socket, from, interface);
 }
 
 void UdpReceiver::on_failure(UdpSocket& socket, int error, Instant now) {

@@ -27,8 +27,10 @@ class UdpReceiver {
     // One datagram, borrowed until on_datagrams_end(). Anything may be called from inside, closing
     // the socket included.
     virtual void on_datagram(SocketId socket, const Address& from, MutableBytes bytes) = 0;
-    // That was all of one receive buffer.
-    virtual void on_datagrams_end() = 0;
+    // Datagrams come by this interface: said before on_datagram(), while the socket tells it.
+    virtual void on_arrival(UdpSocket& socket, const Address& from, unsigned interface) = 0;
+    // That was all of one receive buffer, which held `bytes`; null if the socket was closed inside.
+    virtual void on_datagrams_end(UdpSocket* socket, std::size_t bytes) = 0;
     // A datagram did not fit: no legal packet is that long.
     virtual void on_truncated() = 0;
     // The socket is in error: its error queue wants draining. `error` is what the receive said.
@@ -45,11 +47,13 @@ class UdpReceiver {
   void rearm(Instant now);
   Instant next_deadline() const { return next_deadline_; }
 
-  std::uint64_t starved() const { return starved_; }  // how often buffers ran out
+  std::uint64_t datagrams() const { return datagrams_; }  // so far
+  std::uint64_t starved() const { return starved_; }      // how often buffers ran out
 
  private:
   void arm(UdpSocket& socket);
-  void on_buffer(const Completion& completion);
+  std::size_t on_buffer(const Completion& completion);
+  void tell_arrival(const Completion& completion, const Address& from, unsigned interface);
   void on_failure(UdpSocket& socket, int error, Instant now);
 
   Ring& ring_;
@@ -58,6 +62,7 @@ class UdpReceiver {
   BufferRing buffers_;
   msghdr layout_{};  // how the kernel lays out a buffer: room for a name and control data before
                      // the payload
+  std::uint64_t datagrams_ = 0;
   std::uint64_t starved_ = 0;
   Instant next_deadline_ = kNever;
   std::size_t first_ = 0;  // socket to be started first

@@ -16,6 +16,9 @@ namespace {
 // A device out of buffers is asked again so often, that far apart.
 constexpr std::uint32_t kRetriesMax = 10;
 constexpr Duration kRetryPause = std::chrono::milliseconds(1);
+// A run that it refused so often is sent datagram by datagram from then on: some queues and filters
+// answer the same to what is too long for them.
+constexpr std::uint32_t kRunRetriesMax = 5;
 
 // A full socket that takes nothing for so long is stuck; what waits for it holds buffers that other
 // paths need.
@@ -60,8 +63,17 @@ bool may_be_foreign(int error) {
          error == ENOPROTOOPT || error == EACCES;
 }
 
+bool is_shortage(int error) {
+  return error == ENOBUFS || error == ENOMEM;
+}
+
 bool is_control(const SendSlot& slot) {
   return slot.transmit.kind != Transmit::Kind::kData;
+}
+
+// Whether what is left of it are several datagrams.
+bool is_run(const SendSlot& slot) {
+  return slot.transmit.bytes.size() - slot.sent > slot.transmit.segment_size;
 }
 
 void push_back(SendLine& line, SendSlot& slot) {
@@ -99,7 +111,7 @@ UdpSender::UdpSender(Ring& ring, UdpSocketTable& sockets, Owner& owner)
   }
 }
 
-SendSlot& UdpSender::take_slot(const Transmit& transmit, const UdpSocket& socket) {
+SendSlot& UdpSender::take_slot(const Transmit& transmit, const UdpSocket& socket, Instant now) {
   SendSlot& slot = *free_;
   free_ = slot.next;
   --free_count_;
@@ -109,7 +121,8 @@ SendSlot& UdpSender::take_slot(const Transmit& transmit, const UdpSocket& socket
   slot.foreign_errors = 0;
   slot.mtu = 0;
   slot.offload_error = 0;
-  slot.segmented = socket.send.segmentation;
+  slot.split = false;
+  slot.segmented = !transmit.split && socket.send.segmentation.on(now);
   slot.too_big = false;
   slot.in_use = true;
   slot.socket_generation = socket.generation;
@@ -131,7 +144,7 @@ UdpSocket* UdpSender::socket_of(const SendSlot& slot) const {
 void UdpSender::prepare(SendSlot& slot) {
   const ConstBytes rest = slot.transmit.bytes.subspan(slot.sent);
   const std::size_t segment_size = slot.transmit.segment_size;
-  const bool whole = slot.segmented && rest.size() > segment_size;
+  const bool whole = slot.segmented && is_run(slot);
   slot.part.iov_base = const_cast<std::byte*>(rest.data());
   slot.part.iov_len = whole ? rest.size() : std::min(rest.size(), segment_size);
   slot.message.msg_control = whole ? slot.control : nullptr;
@@ -152,13 +165,14 @@ void UdpSender::send(const Transmit& transmit, Instant now) {
     owner_.on_transmit_done(transmit.id, {.status = Status::kFailed});
     return;
   }
-  SendSlot& slot = take_slot(transmit, *socket);
+  SendSlot& slot = take_slot(transmit, *socket, now);
   const auto& state = socket->send;
   if (state.control.size > 0 || (!is_control(slot) && state.data.size > 0)) {
     line_up(slot, *socket, now);
   } else if (!slot.segmented) {
-    // Parts leave by system calls of their own, and so does what comes before and after them: what
-    // waits for the next submission would be overtaken.
+    // Parts leave by a system call of their own: what waits for the next submission goes first.
+    if (ring_.prepared())
+      ring_.poll();
     proceed_or_wait(slot, *socket, 0, now);
   } else {
     prepare(slot);
@@ -172,11 +186,13 @@ void UdpSender::on_completion(const Completion& completion, Instant now) {
   SendSlot& slot = slots_[completion.op.slot];
   if (!slot.in_use || slot.generation != completion.op.generation)
     return;
+  UdpSocket* socket = socket_of(slot);
   if (completion.result >= 0) {
+    if (socket != nullptr && is_run(slot))
+      socket->send.segmentation.passed();
     finish(slot, Status::kSent, 0);
     return;
   }
-  UdpSocket* socket = socket_of(slot);
   if (socket == nullptr) {
     finish(slot, Status::kFailed, -completion.result);
     return;
@@ -191,6 +207,8 @@ void UdpSender::proceed_or_wait(SendSlot& slot, UdpSocket& socket, int error, In
 
 // One try at the rest of the run. Answers an errno.
 int UdpSender::attempt(SendSlot& slot, const UdpSocket& socket) {
+  if (!slot.segmented && is_run(slot))
+    return attempt_row(slot, socket);
   prepare(slot);
   if (sendmsg(socket.descriptor(), &slot.message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
     return errno;
@@ -198,59 +216,73 @@ int UdpSender::attempt(SendSlot& slot, const UdpSocket& socket) {
   return 0;
 }
 
+// The rest of the run as single datagrams, as many of them as the kernel takes: what it says of the
+// first that it refuses is learned by the next try.
+int UdpSender::attempt_row(SendSlot& slot, const UdpSocket& socket) {
+  slot.split = true;
+  unsigned count = 0;
+  for (std::size_t at = slot.sent; at < slot.transmit.bytes.size(); ++count) {
+    const ConstBytes rest = slot.transmit.bytes.subspan(at);
+    const std::size_t size = std::min<std::size_t>(rest.size(), slot.transmit.segment_size);
+    row_parts_[count] = {const_cast<std::byte*>(rest.data()), size};
+    row_[count].msg_hdr = slot.message;
+    row_[count].msg_hdr.msg_iov = &row_parts_[count];
+    row_[count].msg_hdr.msg_control = nullptr;
+    row_[count].msg_hdr.msg_controllen = 0;
+    at += size;
+  }
+  const int sent = sendmmsg(socket.descriptor(), row_.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0)
+    return errno;
+  for (int i = 0; i < sent; ++i)
+    slot.sent += row_parts_[static_cast<std::size_t>(i)].iov_len;
+  return 0;
+}
+
 // Goes on with a run until it is finished or has to wait. `error` is how the last try ended.
 UdpSender::Progress UdpSender::proceed(SendSlot& slot, UdpSocket& socket, int error, Instant now) {
   for (;;) {
-    switch (error) {
-      case 0:
-        if (slot.sent == slot.transmit.bytes.size()) {
-          finish(slot, 0);
-          return Progress::kFinished;
-        }
-        [[fallthrough]];
-      case EINTR:
-        error = attempt(slot, socket);
-        continue;
-      case EAGAIN:
-        return Progress::kBlocked;
-      case ENOBUFS:
-      case ENOMEM:
-        if (++slot.retries > kRetriesMax)
-          break;
-        slot.retry = now + kRetryPause;
-        push_back(delayed_, slot);
-        return Progress::kDelayed;
-      case EIO:
-      case EINVAL:
-      case EMSGSIZE:
-        if (slot.segmented && slot.transmit.bytes.size() - slot.sent > slot.transmit.segment_size) {
-          // The device cannot split, or the parts are too large for it: which of the two shows one
-          // by one.
-          slot.segmented = false;
-          slot.offload_error = error;
-          error = 0;
-          continue;
-        }
-        if (error != EMSGSIZE)
-          break;
-        drain_errors(socket);
-        if (is_control(slot) || !send_in_fragments(slot, socket))
-          break;
-        error = 0;
-        continue;
-      default:
-        if (!may_be_foreign(error) || ++slot.foreign_errors > kForeignErrorsMax)
-          break;
-        // Either the network's answer to an earlier datagram, which this try has just used up, or
-        // this one's own: the second one in a row without a report of the network is.
-        if (drain_errors(socket) == 0 && slot.foreign_errors > 1)
-          break;
-        error = 0;
-        continue;
+    if (error == EAGAIN)
+      return Progress::kBlocked;
+    Remedy what = Remedy::kTryAgain;
+    if (error != 0 && error != EINTR)
+      what = remedy(slot, socket, error);
+    if (what == Remedy::kWait) {
+      slot.retry = now + kRetryPause;
+      push_back(delayed_, slot);
+      return Progress::kDelayed;
     }
-    finish(slot, error);
-    return Progress::kFinished;
+    const bool complete = slot.sent == slot.transmit.bytes.size();
+    if (complete || what == Remedy::kNone) {
+      finish(slot, complete ? 0 : error, now);
+      return Progress::kFinished;
+    }
+    error = attempt(slot, socket);
   }
+}
+
+UdpSender::Remedy UdpSender::remedy(SendSlot& slot, UdpSocket& socket, int error) {
+  const bool whole = slot.segmented && is_run(slot);
+  if (is_shortage(error) && !(whole && slot.retries >= kRunRetriesMax))
+    return ++slot.retries > kRetriesMax ? Remedy::kNone : Remedy::kWait;
+  // Either the network's answer to an earlier datagram, which this try has just used up, or this
+  // one's own: the second one in a row without a report of the network is.
+  if (may_be_foreign(error) && ++slot.foreign_errors <= kForeignErrorsMax &&
+      (drain_errors(socket) > 0 || slot.foreign_errors == 1))
+    return Remedy::kTryAgain;
+  if (whole) {
+    // Whatever it is: the device cannot split, the datagrams are too large for it, a firewall takes
+    // the run for one packet that is too long. Which of these shows one by one.
+    slot.segmented = false;
+    slot.offload_error = error;
+    return Remedy::kTryAgain;
+  }
+  if (error == EMSGSIZE) {
+    drain_errors(socket);
+    if (!is_control(slot) && send_in_fragments(slot, socket))
+      return Remedy::kTryAgain;
+  }
+  return Remedy::kNone;
 }
 
 // The data are on their way and must not be lost because a device's MTU shrank: this once, the
@@ -387,21 +419,25 @@ void UdpSender::abandon(UdpSocket& socket) {
   give_up(socket.send.data, Status::kFailed, ENOTCONN);
 }
 
-void UdpSender::finish(SendSlot& slot, int error) {
-  if (error == 0 && slot.offload_error != 0 && slot.offload_error != EMSGSIZE && !slot.too_big) {
-    // One by one they all went: it is the splitting that does not work here.
-    if (UdpSocket* socket = socket_of(slot); socket != nullptr && socket->send.segmentation) {
-      socket->send.segmentation = false;
-      owner_.on_offload_failed(slot.offload_error);
-    }
+void UdpSender::finish(SendSlot& slot, int error, Instant now) {
+  if (error == 0 && slot.offload_error != 0 && !slot.too_big) {
+    // One by one they all went: it is the run that was refused. A device may just have got buffers
+    // back, or another MTU.
+    const bool doubtful = is_shortage(slot.offload_error) || slot.offload_error == EMSGSIZE;
+    UdpSocket* socket = socket_of(slot);
+    if (socket != nullptr && socket->send.segmentation.refused(now, doubtful))
+      owner_.on_offload_failed(slot.transmit.to, slot.offload_error);
   }
+  if (const UdpSocket* socket = slot.split ? socket_of(slot) : nullptr; socket != nullptr)
+    slot.split = !socket->send.segmentation.on(now);
   const Status ended = error == 0 ? Status::kSent : status_of(error);
   finish(slot, slot.too_big ? Status::kTooBig : ended, error);
 }
 
 void UdpSender::finish(SendSlot& slot, Status status, int error) {
   const TransmitId id = slot.transmit.id;
-  const TransmitResult result{.status = status, .mtu = slot.mtu, .retries = slot.retries};
+  const TransmitResult result{
+      .status = status, .mtu = slot.mtu, .retries = slot.retries, .split = slot.split};
   const Address to = slot.transmit.to;
   slot.in_use = false;
   ++slot.generation;

@@ -2,9 +2,9 @@
 //
 // Sending runs of datagrams. The normal way is one sendmsg per run through the ring, segmented by
 // the kernel (GSO). Whatever goes wrong there is dealt with by plain system calls on the spot, for
-// it is rare: resending without segmentation, in fragments, once more after an error that belonged
-// to another datagram. Two things wait: a socket that is full, with everything behind it in order,
-// and a device out of buffers.
+// it is rare: resending datagram by datagram (one sendmmsg), in fragments, once more after an error
+// that belonged to another datagram. Two things wait: a socket that is full, with everything behind
+// it in order, and a device out of buffers.
 //
 // Every run ends in exactly one on_transmit_done, and no path's trouble holds up another's: nothing
 // here sleeps, waiting is bounded in time and in slots.
@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -34,6 +35,7 @@ struct SendSlot {
   std::uint32_t mtu = 0;
   int offload_error = 0;   // why segmentation was not used after all
   bool segmented = false;  // leave splitting to the kernel
+  bool split = false;      // its datagrams were sent one by one
   bool too_big = false;    // datagrams of the run were sent in fragments
   bool in_use = false;
   std::uint16_t index = 0;
@@ -56,9 +58,10 @@ class UdpSender {
     virtual ~Owner() = default;
     virtual void on_transmit_done(TransmitId id, const TransmitResult& result) = 0;
     virtual void on_path_error(const PathError& error) = 0;
-    // For the log: a run was lost on this path; segmentation does not work on a socket.
+    // For the log: a run was lost on this path; runs to there are refused, and their datagrams are
+    // not: segmentation is off for the socket.
     virtual void on_send_failed(const Address& to, int error) = 0;
-    virtual void on_offload_failed(int error) = 0;
+    virtual void on_offload_failed(const Address& to, int error) = 0;
   };
 
   UdpSender(Ring& ring, UdpSocketTable& sockets, Owner& owner);
@@ -84,11 +87,14 @@ class UdpSender {
   static constexpr std::size_t kReserved = 32;
 
   enum class Progress { kFinished, kBlocked, kDelayed };
+  enum class Remedy { kTryAgain, kWait, kNone };
 
-  SendSlot& take_slot(const Transmit& transmit, const UdpSocket& socket);
+  SendSlot& take_slot(const Transmit& transmit, const UdpSocket& socket, Instant now);
   UdpSocket* socket_of(const SendSlot& slot) const;
   void prepare(SendSlot& slot);
   int attempt(SendSlot& slot, const UdpSocket& socket);
+  int attempt_row(SendSlot& slot, const UdpSocket& socket);
+  Remedy remedy(SendSlot& slot, UdpSocket& socket, int error);
   Progress proceed(SendSlot& slot, UdpSocket& socket, int error, Instant now);
   void proceed_or_wait(SendSlot& slot, UdpSocket& socket, int error, Instant now);
   bool send_in_fragments(SendSlot& slot, UdpSocket& socket);
@@ -97,7 +103,7 @@ class UdpSender {
   bool flush(SendLine& line, UdpSocket& socket, Instant now);
   void give_up(SendLine& line, TransmitResult::Status status, int error);
   void arm_writable(UdpSocket& socket);
-  void finish(SendSlot& slot, int error);
+  void finish(SendSlot& slot, int error, Instant now);
   void finish(SendSlot& slot, TransmitResult::Status status, int error);
 
   Ring& ring_;
@@ -108,6 +114,10 @@ class UdpSender {
   std::size_t free_count_ = kSlots;
   SendLine delayed_;  // until the device has buffers again; in order of their retry instants
   std::size_t lined_up_ = 0;  // slots in sockets' lines
+
+  // What attempt_row() hands to the kernel.
+  std::array<mmsghdr, kRunSegmentsMax> row_{};
+  std::array<iovec, kRunSegmentsMax> row_parts_{};
 };
 
 }  // namespace ringknet

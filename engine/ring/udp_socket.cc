@@ -7,11 +7,13 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
+#include "engine/ring/descriptor.h"
 #include "engine/ring/sockaddr.h"
 #include "engine/ring/socket_buffer.h"
 
@@ -50,8 +52,8 @@ UdpSocket::Opened UdpSocket::open(const Address& local, std::uint64_t flags, boo
   const socklen_t size = to_sockaddr(local, address);
   if (size == 0)
     return {.socket = nullptr, .error = EAFNOSUPPORT};
-  const int descriptor =
-      ::socket(address.generic.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int descriptor = off_standard(
+      ::socket(address.generic.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (descriptor < 0)
     return {.socket = nullptr, .error = errno};
   Opened opened;
@@ -102,8 +104,41 @@ int UdpSocket::set_options(std::uint64_t flags) const {
 // An improvement where it works: the kernel splits what is sent, and several datagrams of one
 // sender arrive as one.
 void UdpSocket::set_offload(bool on) {
-  send.segmentation = on;
-  set(descriptor_, IPPROTO_UDP, UDP_GRO, on ? 1 : 0);
+  send.segmentation.allow(on);
+  receive.offload = ReceiveOffload(on);
+  // If something waits it is split when that has been read: receive.offload asks for it.
+  (void)join(on);
+}
+
+// Without UDP_GRO the kernel does not say what was joined, and takes several datagrams that it has
+// joined before for one. One that another processor was about to queue comes within microseconds.
+bool UdpSocket::join(bool on) {
+  if (on) {
+    joins_ = set(descriptor_, IPPROTO_UDP, UDP_GRO, 1);
+    return true;
+  }
+  if (!joins_)
+    return true;
+  if (anything_waits())
+    return false;
+  set(descriptor_, IPPROTO_UDP, UDP_GRO, 0);
+  const timespec settled{.tv_sec = 0, .tv_nsec = 200'000};
+  nanosleep(&settled, nullptr);
+  joins_ = anything_waits();
+  if (joins_)
+    set(descriptor_, IPPROTO_UDP, UDP_GRO, 1);
+  return !joins_;
+}
+
+bool UdpSocket::anything_waits() const {
+  return recv(descriptor_, nullptr, 0, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+void UdpSocket::tell_arrivals(bool on) {
+  if (local_.family == Address::Family::kIpv6)
+    set(descriptor_, IPPROTO_IPV6, IPV6_RECVPKTINFO, on ? 1 : 0);
+  else
+    set(descriptor_, IPPROTO_IP, IP_PKTINFO, on ? 1 : 0);
 }
 
 void UdpSocket::close() {

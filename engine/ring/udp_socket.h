@@ -14,7 +14,9 @@
 #include "engine/base/ids.h"
 #include "engine/base/time.h"
 #include "engine/ring/op.h"
+#include "engine/ring/receive_offload.h"
 #include "engine/ring/ring.h"
+#include "engine/ring/segmentation.h"
 
 namespace ringknet {
 
@@ -72,6 +74,10 @@ class UdpSocket {
 
   // Whether the kernel splits runs and joins what arrives, where it can.
   void set_offload(bool on);
+  // Whether what arrives is joined. False: something waits, which may be joined, so it still is.
+  [[nodiscard]] bool join(bool on);
+  // Whether the kernel says by which interface a datagram came in.
+  void tell_arrivals(bool on);
   // Lets the kernel split what is too large for the path, or not (the normal state).
   void allow_fragmentation(bool allow);
 
@@ -90,10 +96,16 @@ class UdpSocket {
     bool starved = false;        // ended for want of buffers
     std::uint32_t failures = 0;  // in a row
     Instant retry = kNever;
+    ReceiveOffload offload;  // whether the kernel joins datagrams for us
   } receive;
 
   struct {
-    bool segmentation = true;  // the kernel splits runs for us
+    unsigned interface = 0;  // by which something has come in last, while that was asked for
+    unsigned owner = 0;      // the one that has the address, if it is another one (ArrivalWatch)
+  } arrival;
+
+  struct {
+    Segmentation segmentation;  // whether the kernel splits runs for us
     bool writable_armed = false;
     SendLine control;  // waiting for the socket to become writable
     SendLine data;
@@ -101,6 +113,8 @@ class UdpSocket {
   } send;
 
  private:
+  // A datagram, or a report.
+  bool anything_waits() const;
   // More than this at once is left for the next time.
   static constexpr std::size_t kErrorsMax = 256;
 
@@ -111,6 +125,7 @@ class UdpSocket {
   bool next_error(QueuedError& out) const;
 
   int descriptor_;
+  bool joins_ = false;
   Address local_;
 };
 

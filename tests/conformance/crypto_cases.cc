@@ -109,8 +109,16 @@ CONFORMANCE_CASE(crypto_names_of_openssl) {
     VALUE(kOk, set(node, config("openssl", "aes128", hash)));
   }
   // The classic nss model takes exactly its own names.
-  for (const char* cipher : {"AES128", "aes-128-ctr", "3des"}) {
+  for (const char* cipher : {"AES128", "AES-128-CTR", "3des"}) {
     VALUE(kNoSuite, set(node, config("nss", cipher, "sha256")));
+  }
+  const char* ctr = "CTR mode has two names in every model";
+  for (const char* cipher : {"aes-128-ctr", "aes-192-ctr", "aes-256-ctr"}) {
+    VALUE(differs(ctr, kOk, kNoSuite), set(node, config("nss", cipher, "sha256")));
+  }
+  for (const char* cipher : {"aes128-ctr", "aes192-ctr", "aes256-ctr"}) {
+    VALUE(differs(ctr, kOk, kNoSuite), set(node, config("nss", cipher, "sha256")));
+    VALUE(differs(ctr, kOk, kNoSuite), set(node, config("openssl", cipher, "sha256")));
   }
   VALUE(kNoSuite, set(node, config("nss", "aes128", "SHA256")));
   const char* reason = "of OpenSSL's names only those of AES and SHA-2 (and md5, sha1) are known";

@@ -132,6 +132,9 @@ CONFORMANCE_CASE(lists_of_later_versions) {
   }
   VALUE(0, text.find("aes-128-cbc/cbc/128 aes128/cbc/128 aes-192-cbc/cbc/192 aes192/cbc/192 "
                      "aes-256-cbc/cbc/256 aes256/cbc/256 "));
+  VALUE(differs("CTR mode has two names in every model", true, false),
+        text.find("aes-128-ctr/ctr/128 aes128-ctr/ctr/128 aes-192-ctr/ctr/192 aes192-ctr/ctr/192 "
+                  "aes-256-ctr/ctr/256 aes256-ctr/ctr/256 ") != std::string::npos);
   VALUE(0, cipher_room[0].pad[255]);
   std::array<knet_crypto_hash_info, kRoom> hash_room;
   std::memset(hash_room.data(), kMark, sizeof(hash_room));

@@ -50,7 +50,7 @@ TEST_CASE("crypto config: nss's names, exactly") {
   CHECK(gives(parse("nss", "none", "sha1"), C::kNone, H::kSha1));
   CHECK(gives(parse("nss", "aes-256-cbc", "sha256"), C::kAes256Cbc, H::kSha256));
   CHECK(gives(parse("nss", "AES256", "sha256"), CryptoError::kUnknownCipher));
-  CHECK(gives(parse("nss", "aes-256-ctr", "sha256"), CryptoError::kUnknownCipher));
+  CHECK(gives(parse("nss", "AES-256-CTR", "sha256"), CryptoError::kUnknownCipher));
   CHECK(gives(parse("nss", "aes256", "SHA256"), CryptoError::kUnknownHash));
   CHECK(gives(parse("nss", "aes256", "sha224"), CryptoError::kUnknownHash));
   CHECK(gives(parse("nss", "aes-256-gcm", "none"), CryptoError::kUnknownCipher));
@@ -67,6 +67,46 @@ TEST_CASE("crypto config: our own model takes openssl's names and the native cip
   CHECK(gives(parse("wolfssl", "chachapoly1305", "none"), C::kChaChaPoly, H::kNone));
   CHECK(gives(parse("wolfssl", "aes256gcm", "sha256"), CryptoError::kHashWithAead));
   CHECK(gives(parse("openssl", "aes256gcm", "none"), CryptoError::kUnknownCipher));
+}
+
+TEST_CASE("crypto config: AES in CTR mode has two names in every model") {
+  const std::pair<const char*, CipherType> kNames[] = {
+      {"aes-128-ctr", CipherType::kAes128Ctr}, {"aes128-ctr", CipherType::kAes128Ctr},
+      {"aes-192-ctr", CipherType::kAes192Ctr}, {"aes192-ctr", CipherType::kAes192Ctr},
+      {"aes-256-ctr", CipherType::kAes256Ctr}, {"aes256-ctr", CipherType::kAes256Ctr},
+  };
+  for (const char* model : {"nss", "openssl", "wolfssl"}) {
+    for (const auto& named : kNames) {
+      const char* name = named.first;
+      const CipherType type = named.second;
+      CAPTURE(model);
+      CAPTURE(name);
+      CHECK(gives(parse(model, name, "sha256"), type, HashType::kSha256));
+      CHECK(gives(parse(model, name, "none"), CryptoError::kCipherWithoutHash));
+    }
+  }
+  CHECK(gives(parse("openssl", "AES128-CTR", "sha256"), CipherType::kAes128Ctr, HashType::kSha256));
+}
+
+TEST_CASE("crypto config: every name is taken by the models that it says, and by no other") {
+  const std::pair<const char*, CryptoModels> kModels[] = {
+      {"nss", kNss}, {"openssl", kOpenssl}, {"wolfssl", kWolfssl}};
+  for (const auto& known : kModels) {
+    const char* model = known.first;
+    const CryptoModels bit = known.second;
+    CAPTURE(model);
+    for (const CipherName& cipher : cipher_names()) {
+      CAPTURE(cipher.name);
+      const bool native = CryptoSuite{cipher.type, HashType::kNone}.native();
+      const Parsed parsed = parse(model, cipher.name, native ? "none" : "sha1");
+      CHECK(std::holds_alternative<CryptoSuite>(parsed) == ((cipher.models & bit) != 0));
+    }
+    for (const HashName& hash : hash_names()) {
+      CAPTURE(hash.name);
+      const Parsed parsed = parse(model, "aes128", hash.name);
+      CHECK(std::holds_alternative<CryptoSuite>(parsed) == ((hash.models & bit) != 0));
+    }
+  }
 }
 
 TEST_CASE("crypto config: what is refused, and why") {

@@ -5,7 +5,6 @@
 // here by hand.
 #include "engine/crypto/native_sealer.h"
 
-#include "engine/crypto/challenge.h"
 #include "engine/crypto/wolfssl/wolf_aead.h"
 #include "tests/crypto/support.h"
 
@@ -578,39 +577,6 @@ TEST_CASE("crypto native: an answer that was held back confirms nothing once thi
   late = receiver->open(restarted->seal(kHello));
   CHECK_FALSE(receiver->keyring.confirm(std::get<Opened>(late), era));
   CHECK(confirm(*receiver, late));
-}
-
-TEST_CASE("crypto native: challenges are good for one answer") {
-  using namespace std::chrono_literals;
-  SeededRandom random(3);
-  Challenges challenges;
-  const Instant start{};
-  const auto first = challenges.issue(start + 1s, 5, random);
-  const auto second = challenges.issue(start + 2s, 6, random);
-  REQUIRE(first);
-  REQUIRE(second);
-  CHECK(*first != *second);
-  CHECK_FALSE(challenges.answer(ChallengeToken{}));
-  auto answer = challenges.answer(*second);
-  REQUIRE(answer);
-  CHECK(answer->sent == start + 2s);
-  CHECK(answer->era == 6);
-  CHECK_FALSE(challenges.answer(*second));
-  answer = challenges.answer(*first);
-  REQUIRE(answer);
-  CHECK(answer->sent == start + 1s);
-  CHECK(answer->era == 5);
-
-  std::vector<ChallengeToken> tokens;
-  for (std::size_t i = 0; i <= Challenges::kOutstandingMax; ++i)
-    tokens.push_back(*challenges.issue(start + 3s, 7, random));
-  CHECK_FALSE(challenges.answer(tokens[0]));
-  CHECK(challenges.answer(tokens[1]));
-  CHECK(challenges.answer(tokens.back()));
-  challenges.clear();
-  CHECK_FALSE(challenges.answer(tokens[2]));
-  random.working = false;
-  CHECK_FALSE(challenges.issue(start, 7, random));
 }
 
 }  // namespace

@@ -124,7 +124,26 @@ TEST_CASE("driven: other threads' calls and messages wait for the one that drive
 
 TEST_CASE("driven: what cannot be is refused") {
   DrivenPair pair;
+  struct Seen {
+    knet_handle_t handle;
+    int hosts = 0;
+    int mtus = 0;
+    void check() const {
+      CHECK_FAILS(EDEADLK, knet_ext_run_once(handle, 0));
+      CHECK_FAILS(EDEADLK, knet_handle_free(handle));
+    }
+  } seen{pair.two.get()};
+  REQUIRE_OK(knet_host_enable_status_change_notify(
+      pair.two.get(), &seen, [](void* data, knet_node_id_t, uint8_t, uint8_t, uint8_t) {
+        ++static_cast<Seen*>(data)->hosts;
+        static_cast<Seen*>(data)->check();
+      }));
+  REQUIRE_OK(knet_handle_enable_pmtud_notify(pair.two.get(), &seen, [](void* data, unsigned) {
+    ++static_cast<Seen*>(data)->mtus;
+    static_cast<Seen*>(data)->check();
+  }));
   REQUIRE(pair.drive_until([&] { return pair.one.reachable() && pair.two.reachable(); }));
+  CHECK(pair.drive_until([&] { return seen.hosts > 0 && seen.mtus > 0; }));
   pair.two.reaction = [&] {
     CHECK_FAILS(EDEADLK, knet_ext_run_once(pair.two.get(), 0));
     CHECK_FAILS(EDEADLK, knet_handle_free(pair.two.get()));
@@ -156,6 +175,52 @@ TEST_CASE("driven: freeing answers the calls that are on their way") {
   }
   stop = true;
   other.join();
+}
+
+TEST_CASE("driven: what a callback sends leaves while its driver waits for the descriptor") {
+  DrivenPair pair;
+  REQUIRE(knet_ext_get_fd(pair.two.get()) >= 0);
+  REQUIRE(pair.drive_until([&] { return pair.one.reachable() && pair.two.reachable(); }));
+  pair.two.reaction = [&] { CHECK_OK(knet_ext_send(pair.two.get(), kChannel, "answer", 6, 0)); };
+  REQUIRE_OK(knet_ext_send(pair.one.get(), kChannel, "question", 8, 0));
+  CHECK_OK(knet_ext_run_once(pair.one.get(), 0));
+  REQUIRE(knet_test::eventually([&] {
+    CHECK_OK(knet_ext_run_once(pair.two.get(), kMillisecond));
+    return !pair.two.messages.empty();
+  }));
+  // The second one is not driven any more.
+  CHECK(knet_test::eventually([&] {
+    knet_ext_run_once(pair.one.get(), kMillisecond);
+    return !pair.one.messages.empty();
+  }));
+}
+
+TEST_CASE("driven: a synchronous send leaves with the next turn") {
+  DrivenPair pair;
+  knet_handle_t one = pair.one.get();
+  REQUIRE_OK(
+      knet_handle_enable_sock_notify(one, nullptr, [](void*, int, int8_t, uint8_t, int, int) {}));
+  int datafd = 0;
+  int8_t channel = 1;
+  REQUIRE_OK(knet_handle_add_datafd(one, &datafd, &channel));
+  const auto to_two = [](void*, const unsigned char*, ssize_t, uint8_t, knet_node_id_t,
+                         knet_node_id_t, int8_t* to, knet_node_id_t* hosts, size_t* count) {
+    *to = kChannel;
+    hosts[0] = 2;
+    *count = 1;
+    return 0;
+  };
+  REQUIRE_OK(knet_handle_enable_filter(one, nullptr, to_two));
+  REQUIRE(pair.drive_until([&] { return pair.one.reachable() && pair.two.reachable(); }));
+  CHECK_OK(knet_ext_run_once(one, 0));  // nothing else is left to be sent
+  REQUIRE_OK(knet_send_sync(one, "x", 1, channel));
+  CHECK_OK(knet_ext_run_once(one, 0));
+  // Only the receiver is driven now.
+  CHECK(knet_test::eventually([&] {
+    knet_ext_run_once(pair.two.get(), kMillisecond);
+    return !pair.two.messages.empty();
+  }));
+  CHECK_OK(knet_handle_remove_datafd(one, datafd));
 }
 
 TEST_CASE("driven: by a descriptor in somebody's loop, which sleeps in between") {

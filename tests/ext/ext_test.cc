@@ -4,7 +4,12 @@
 // what cannot be sent is refused.
 #include "api/libknet_ext.h"
 
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <thread>
@@ -123,6 +128,62 @@ TEST_CASE("ext: the same with the offload of one side, or of both, switched off"
   CHECK_FAILS(EINVAL, knet_ext_set_offload(nodes.one, 2));
   CHECK_FAILS(EINVAL, knet_ext_set_offload(nodes.one, -1));
   CHECK_FAILS(EINVAL, knet_ext_set_offload(nullptr, 1));
+}
+
+// What the kernel has joined by then is still told apart.
+TEST_CASE("ext: offload is switched off and on under traffic without a loss") {
+  Two nodes;
+  Inbox sent(nodes.one);
+  Inbox received(nodes.two);
+  constexpr std::size_t kMessages = 60'000;
+  std::atomic<bool> ended = false;
+  std::thread switches([&] {
+    for (int on = 0; !ended; on = 1 - on)
+      CHECK_OK(knet_ext_set_offload(nodes.two, on));
+  });
+  for (std::size_t i = 0; i < kMessages; ++i)
+    CHECK_OK(send(nodes.one, text_of(i, 100)));
+  CHECK(received.wait(kMessages));
+  ended = true;
+  switches.join();
+  const std::vector<std::string> messages = received.take();
+  REQUIRE(messages.size() == kMessages);
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < kMessages; ++i)
+    wrong += messages[i] == text_of(i, 100) ? 0 : 1;
+  CHECK(wrong == 0);
+}
+
+// Of this process's sockets, how many let the kernel join what arrives.
+std::size_t joining_sockets() {
+  std::size_t count = 0;
+  for (int fd = 0; fd < 1024; ++fd) {
+    int on = 0;
+    socklen_t size = sizeof(on);
+    if (getsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, &size) == 0 && on != 0)
+      ++count;
+  }
+  return count;
+}
+
+TEST_CASE("ext: RINGKNET_OFFLOAD=0 in the environment is as switching offload off") {
+  REQUIRE(setenv("RINGKNET_OFFLOAD", "0", 1) == 0);
+  {
+    Two nodes;
+    CHECK(joining_sockets() == 0);
+    check_all_sizes(nodes);
+    REQUIRE_OK(knet_ext_set_offload(nodes.one, 1));
+    CHECK(joining_sockets() == 1);
+    check_all_sizes(nodes);
+  }
+  for (const char* value : {"", "1"}) {
+    REQUIRE(setenv("RINGKNET_OFFLOAD", value, 1) == 0);
+    Two nodes;
+    CHECK(joining_sockets() == 2);
+  }
+  REQUIRE(unsetenv("RINGKNET_OFFLOAD") == 0);
+  Two nodes;
+  CHECK(joining_sockets() == 2);
 }
 
 TEST_CASE("ext: several threads send at once, each in its order") {

@@ -97,6 +97,7 @@ void Injector::stop() {
     call.fail_left = call.short_left = 0;
     call.last_error = kNoError;
   }
+  run_error_ = kNoError;
 }
 
 unsigned Injector::left() const {
@@ -129,6 +130,13 @@ std::size_t Injector::on_size(Call call, std::size_t size) {
   return called.short_size;
 }
 
+int Injector::on_datagram(const msghdr& message) {
+  if (run_error_ == kNoError || message.msg_controllen == 0)
+    return on_call(Call::kSendDatagram);
+  ++injected_;
+  return run_error_;
+}
+
 void Injector::before_enter(io_uring& ring) {
   ring_ = &ring;
   for (unsigned at = ring.sq.sqe_head; at != ring.sq.sqe_tail; ++at)
@@ -148,6 +156,13 @@ void Injector::on_submission(io_uring_sqe& entry) {
   KindState& of_kind = kinds_[std::min(kind, kOpKinds - 1)];
   ++of_kind.submitted;
   under_way_.push_back(user_data);
+  if (run_error_ != kNoError && entry.opcode == IORING_OP_SENDMSG &&
+      reinterpret_cast<const msghdr*>(entry.addr)->msg_controllen != 0) {
+    io_uring_prep_nop(&entry);
+    entry.user_data = user_data;
+    ends_with_[user_data] = run_error_;
+    return;
+  }
   if (of_kind.fail_left == 0 || spared(entry))
     return;
   --of_kind.fail_left;
@@ -267,7 +282,12 @@ int __wrap_io_uring_submit_and_get_events(io_uring* ring) {
 
 ssize_t __real_sendmsg(int descriptor, const msghdr* message, int flags);
 ssize_t __wrap_sendmsg(int descriptor, const msghdr* message, int flags) {
-  return fails(Call::kSendDatagram) ? -1 : __real_sendmsg(descriptor, message, flags);
+  Injector* injector = Injector::of_this_thread();
+  const int error = injector != nullptr ? injector->on_datagram(*message) : 0;
+  if (error == 0)
+    return __real_sendmsg(descriptor, message, flags);
+  errno = error;
+  return -1;
 }
 
 ssize_t __real_recvmsg(int descriptor, msghdr* message, int flags);
@@ -282,11 +302,13 @@ ssize_t __wrap_send(int descriptor, const void* bytes, size_t size, int flags) {
   return __real_send(descriptor, bytes, allowed(Call::kDatafdSend, size), flags);
 }
 
-// A row whose first message is to fail does nothing, as in the kernel; the errno that counts is
-// told to whoever sends that message by itself.
+// A row whose first message is to fail does nothing, as in the kernel. Of one to a datafd the errno
+// that counts is told to whoever sends that message by itself.
 int __real_sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags);
 int __wrap_sendmmsg(int descriptor, mmsghdr* messages, unsigned count, int flags) {
   const Injector* injector = Injector::of_this_thread();
+  if (messages->msg_hdr.msg_name != nullptr)
+    return fails(Call::kSendDatagram) ? -1 : __real_sendmmsg(descriptor, messages, count, flags);
   if (injector == nullptr || !injector->next_fails(Call::kDatafdSend))
     return __real_sendmmsg(descriptor, messages, count, flags);
   errno = EAGAIN;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <liburing.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <chrono>
@@ -52,6 +53,9 @@ class Injector {
   void fail(OpKind kind, int error, unsigned count = 1);
   // Sends of fewer bytes are left alone: faults are to hit data, not PINGs.
   void spare_sends_below(std::size_t size) { spared_below_ = size; }
+  // From now on every run that the kernel is to split is refused with that errno, and single
+  // datagrams are not; kNoError ends it.
+  void refuse_runs(int error) { run_error_ = error; }
   // Those of the kind that are going on end with that errno now. Answers how many those are.
   unsigned end(OpKind kind, int error);
   // The next `count` completions of the kind that have more than `result` bytes tell that many.
@@ -82,6 +86,7 @@ class Injector {
   // An errno if the call is to fail.
   int on_call(Call call);
   std::size_t on_size(Call call, std::size_t size);
+  int on_datagram(const msghdr& message);
   bool next_fails(Call call) const { return calls_[static_cast<std::size_t>(call)].fail_left > 0; }
   void before_enter(io_uring& ring);
   void after_enter(io_uring& ring);
@@ -118,6 +123,7 @@ class Injector {
   std::map<std::uint64_t, int> ends_with_;  // user data of operations -> errno
   std::vector<std::uint64_t> under_way_;    // user data
   std::size_t spared_below_ = 0;
+  int run_error_ = kNoError;
   std::uint64_t injected_ = 0;
   std::uint64_t overflows_ = 0;
 };

@@ -41,6 +41,7 @@ class Setup:
     pong_count: int = 1
     priorities: tuple = (0, 0)
     dynamic_nodes: tuple = ()  # these do not know where the others are
+    whole_runs: bool = False  # the network sees runs that the kernel has not split yet
     loopback: bool = False  # each node has itself as a host, by a loopback link
     channels: tuple = (0,)
     commands: dict = dataclasses.field(default_factory=dict)  # node -> more of its configuration
@@ -58,7 +59,7 @@ class Cluster:
     def __init__(self, program, libraries, setup):
         self.setup = setup
         self._stream = 0
-        self.network = Network(len(libraries), max(setup.links, 1), setup.mtu)
+        self.network = Network(len(libraries), max(setup.links, 1), setup.mtu, setup.whole_runs)
         self.nodes = {
             number: Node(self.network.node_space(number), number, program, folder)
             for number, folder in enumerate(libraries, start=1)

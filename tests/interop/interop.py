@@ -19,6 +19,7 @@ import scenarios
 import scenarios_compress
 import scenarios_crypto
 import scenarios_faults
+import scenarios_runs
 from cluster import Cluster
 from network import Unavailable
 from verdict import end_on_signals, judge
@@ -39,6 +40,10 @@ SCENARIOS = {
         scenarios_faults.loss,
         scenarios_faults.restart,
         scenarios_faults.restart_late,
+        scenarios_runs.runs_output,
+        scenarios_runs.runs_input,
+        scenarios_runs.runs_bridge,
+        scenarios_runs.runs_joined,
         scenarios.wrap,
         scenarios.forced_pings,
         scenarios.destinations,

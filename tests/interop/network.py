@@ -3,7 +3,7 @@
 
 Every link of the nodes is a bridge of its own in the switch, so a packet passes the switch as a
 real frame, and nftables rules there make the faults: cut links, random loss, silently dropped long
-packets. It knows nothing about libknet.
+packets, rules on the length of what a node sends or receives. It knows nothing about libknet.
 
 The namespaces have no names: each is held by a process that ends when its standard input closes,
 so the kernel removes everything with this process, whatever ends it. Nothing here touches the
@@ -14,6 +14,17 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+
+
+# Switches a feature of an interface on or off, by the number of its command: SIOCETHTOOL.
+SET_FEATURE = """
+import array, fcntl, socket, struct, sys
+value = array.array("B", struct.pack("II", int(sys.argv[2], 0), int(sys.argv[3])))
+request = struct.pack("16sP16x", sys.argv[1].encode(), value.buffer_info()[0])
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    fcntl.ioctl(any_socket, 0x8946, request)
+"""
 
 
 class Unavailable(Exception):
@@ -72,6 +83,11 @@ def address(node, link):
     return f"10.77.{link}.{node}"
 
 
+def _port(node, link):
+    """The switch's end of a node's device."""
+    return f"n{node}l{link}"
+
+
 def _hardware_address(node, link):
     return f"02:00:00:00:{link:02x}:{node:02x}"
 
@@ -79,8 +95,10 @@ def _hardware_address(node, link):
 class Network:
     """`nodes` namespaces (numbered from 1) that share `links` switched networks (from 0)."""
 
-    def __init__(self, nodes, links, mtu=1500):
+    def __init__(self, nodes, links, mtu=1500, whole_runs=False):
         require_tools()
+        self._links = links
+        self._whole_runs = whole_runs
         self._spaces = []
         self._rules = {}
         try:
@@ -136,18 +154,19 @@ class Network:
 
     def add_device(self, node, link):
         """A node's device on one of the networks, as new."""
-        port = f"n{node}l{link}"
+        port = _port(node, link)
         hardware = _hardware_address(node, link)
+        # Usually one frame a packet: the switch is to see what a real wire would carry. With
+        # `whole_runs` it sees what the kernel has not split yet.
+        frames = [] if self._whole_runs else ["gso_max_segs", "1"]
         inside = [
-            # One frame a packet: the switch is to see what a real wire would carry.
             f"link add l{link} address {hardware} mtu {self._mtu} type veth "
             f"peer name {port} mtu {self._mtu} netns {self._switch.pid}",
-            f"link set l{link} gso_max_segs 1 up",
+            " ".join(["link", "set", f"l{link}", *frames, "up"]),
             *self._address_lines(node, link),
         ]
         self._node_spaces[node].run("ip", "-batch", "-", text="\n".join(inside) + "\n")
-        self._switch.run("ip", "link", "set", port, "gso_max_segs", "1", "master", f"net{link}",
-                         "up")
+        self._switch.run("ip", "link", "set", port, *frames, "master", f"net{link}", "up")
 
     def _address_lines(self, node, link):
         lines = [f"addr add {address(node, link)}/24 dev l{link}"]
@@ -250,6 +269,39 @@ class Network:
     def drop_icmp(self, dropped):
         """Nobody is told of a port that is closed."""
         self._set_fault("icmp", ["ip protocol icmp drop"] if dropped else [])
+
+    def limit_length(self, where, size):
+        """Drops what is longer in every node's `where`, its "input" or "output", or on the way
+        ("bridge"); 0 ends it. Runs of packets that the kernel has not split yet count as one."""
+        if where == "bridge":
+            self._set_fault("length", [f"meta length > {size} drop"] if size else [])
+            return
+        rule = f"meta length > {size} drop" if size else ""
+        for space in self._node_spaces.values():
+            space.run("nft", "-f", "-", text="table ip faults\ndelete table ip faults\n"
+                      f"table ip faults {{\n chain {where} {{\n"
+                      f"  type filter hook {where} priority 0; policy accept;\n{rule}\n }}\n}}\n")
+
+    def join_received(self):
+        """Nodes' interfaces hand over datagrams of one sender as one (generic receive offload), to
+        sockets that want that."""
+        try:
+            for node in self._node_spaces:
+                for link in range(self._links):
+                    self._join_received(node, link)
+        except RuntimeError as error:
+            raise Unavailable(f"no receive offload can be had here: {error}") from error
+
+    def _join_received(self, node, link):
+        receive_offload, segmentation_offload = "0x2c", "0x1f"  # ETHTOOL_SGRO, ETHTOOL_STSO
+        feature = [sys.executable, "-c", SET_FEATURE]
+        space = self._node_spaces[node]
+        space.run(*feature, f"l{link}", receive_offload, "1")
+        # A pair of interfaces joins nothing that comes from one that splits.
+        self._switch.run(*feature, _port(node, link), segmentation_offload, "0")
+        # What comes within this many nanoseconds, as with the interrupts of real ones.
+        space.run("unshare", "--mount", "sh", "-c", "mount -t sysfs sysfs /sys && "
+                  f"echo 500000 >/sys/class/net/l{link}/gro_flush_timeout")
 
     def drop_longer_than(self, size):
         """A black hole for IP packets of more than `size` bytes."""

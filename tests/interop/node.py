@@ -73,7 +73,7 @@ class Node:
         self._process = None
         self._readers = []
         self._log_lines = collections.deque(maxlen=400)
-        self._condition = threading.Condition()
+        self._condition = threading.Condition()  # it has a lock that its owner may take again
         self._forget()
 
     def _forget(self):
@@ -169,7 +169,9 @@ class Node:
     def _read_log(self, pipe):
         with pipe:
             for line in pipe:
-                self._note("log", line.rstrip("\n"))
+                with self._condition:
+                    self._note("log", line.rstrip("\n"))
+                    self._condition.notify_all()
 
     def _note(self, kind, line):
         self._log_lines.append(f"{time.monotonic():.3f} {kind} {line}")
@@ -272,6 +274,11 @@ class Node:
 
     def wait_data_mtu(self, mtu, timeout=10):
         self.wait(lambda: self.data_mtu == mtu, timeout, f"data MTU {mtu} (it is {self.data_mtu})")
+
+    def said(self, text):
+        """How many of the library's log records, of the last few hundred lines, have that text."""
+        with self._condition:
+            return sum(" log " in line and text in line for line in self._log_lines)
 
     def await_pings(self, host, link, count):
         """So many more PINGs come in on the link, by when the other side's numbers are known."""

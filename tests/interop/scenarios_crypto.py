@@ -78,11 +78,12 @@ class Keys:
         self._slot = 1
         self._told = {number: 0 for number in cluster.nodes}  # how many data MTUs, before `use`
 
-    def fill_and_use(self, suite, reverse=False):
+    def fill_and_use(self, suite, reverse=False, between=lambda: None):
         nodes = list(self._cluster.nodes.values())[:: -1 if reverse else 1]
         self._slot = 3 - self._slot
         for node in nodes:
             node.call(f"crypto {self._slot} {suite.words()}")
+        between()
         for node in nodes:
             self._told[node.number] = len(node.data_mtus)
             node.call(f"use {self._slot}")
@@ -205,7 +206,9 @@ def _run_rekey(lab, suites):
         streams = cluster.start_streams(FOREVER, 1500, rate=1000)
         for turn, suite in enumerate(suites):
             await_flow(cluster, streams)
-            keys.fill_and_use(suite, reverse=turn % 2 == 1)
+            # As corosync does, a message goes round before the key is used that all nodes have.
+            keys.fill_and_use(suite, reverse=turn % 2 == 1,
+                              between=lambda: await_flow(cluster, streams))
             # A key may go when nothing sealed with it is under way any more.
             await_flow(cluster, streams)
             keys.wait_settled(suite)

@@ -31,7 +31,6 @@ ANY = None  # no limit on system headers
 CORE_INTERFACES = [
     "engine/crypto/sealer.h",
     "engine/crypto/keyring.h",
-    "engine/crypto/challenge.h",
     "engine/compress/codec.h",
 ]
 PUBLIC = ["api/libknet.h", "api/libknet_ext.h", "api/knet.hpp", "libknet.h", "libknet_ext.h", "knet.hpp"]

@@ -90,6 +90,9 @@ class Recorder : public EngineClient {
   void on_drops(const DropCounters& counters) override {
     add([&] { drops_told_ = counters.total(); });
   }
+  void on_wake() override {
+    add([&] { ++wakes_; });
+  }
 
   // Waits until `predicate` holds for what was recorded; false when it does not happen.
   template <typename Predicate>
@@ -128,6 +131,7 @@ class Recorder : public EngineClient {
   std::vector<DatafdReport> datafds_;
   std::vector<Event> events_;
   std::uint64_t drops_told_ = 0;
+  unsigned wakes_ = 0;
   std::vector<Trouble> troubles_;
 };
 

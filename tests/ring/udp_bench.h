@@ -47,6 +47,7 @@ class UdpBench : private UdpSender::Owner, private UdpReceiver::Owner {
     }
     return true;
   }
+  static Instant now();
   bool all_done() const { return results.size() == sent_count_; }
   std::size_t count(Status status) const;
 
@@ -66,13 +67,12 @@ class UdpBench : private UdpSender::Owner, private UdpReceiver::Owner {
   void on_transmit_done(TransmitId id, const TransmitResult& result) override;
   void on_path_error(const PathError& error) override { path_errors.push_back(error); }
   void on_send_failed(const Address&, int error) override { failures.push_back(error); }
-  void on_offload_failed(int error) override { offload_failures.push_back(error); }
+  void on_offload_failed(const Address&, int error) override { offload_failures.push_back(error); }
   void on_datagram(SocketId socket, const Address& from, MutableBytes bytes) override;
-  void on_datagrams_end() override {}
+  void on_arrival(UdpSocket&, const Address&, unsigned) override {}
+  void on_datagrams_end(UdpSocket*, std::size_t) override {}
   void on_truncated() override {}
   void on_receive_error(UdpSocket& socket, int) override { sender.drain_errors(socket); }
-
-  static Instant now();
 
   std::map<std::uint64_t, std::vector<std::byte>> runs_;
   std::uint64_t sent_count_ = 0;

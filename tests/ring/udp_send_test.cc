@@ -60,7 +60,7 @@ TEST_CASE("udp: where the kernel cannot split a run, it is sent in parts, and so
   REQUIRE(bench.offload_failures.size() == 1);
   CHECK((bench.offload_failures[0] == EIO || bench.offload_failures[0] == EINVAL));
   CHECK(bench.results[1].status == Status::kSent);
-  CHECK_FALSE(from.send.segmentation);
+  CHECK_FALSE(from.send.segmentation.on(UdpBench::now()));
 
   bench.received.clear();
   const auto second = pattern(5 * 800 - 1, 2);
@@ -82,6 +82,32 @@ TEST_CASE("udp: where the kernel cannot split a run, it is sent in parts, and so
   all.insert(all.end(), run.begin(), run.end());
   all.insert(all.end(), last.begin(), last.end());
   CHECK(joined(bench) == all);
+}
+
+TEST_CASE("udp: a firewall that takes a run for one long packet gets it in parts") {
+  in_own_network([] {
+    if (!run_command("nft add table inet t && nft add chain inet t out '{ type filter hook output "
+                     "priority 0 ; }' && nft add rule inet t out meta length '>' 1500 drop")) {
+      std::printf("SKIPPED: no nft\n");
+      return;
+    }
+    UdpBench bench;
+    UdpSocket& from = bench.open(loopback_address(1));
+    UdpSocket& to = bench.open(loopback_address(2));
+    for (std::uint32_t round = 1; round <= 5; ++round) {
+      bench.received.clear();
+      const auto run = pattern(40 * 1400 - 1, round);
+      bench.send(from, to.local(), run, 1400);
+      REQUIRE(bench.turn_until([&] { return bench.received.size() == 40; }));
+      CHECK(joined(bench) == run);
+    }
+    CHECK(bench.count(Status::kSent) == 5);
+    CHECK(bench.failures.empty());
+    CHECK(bench.offload_failures == std::vector{EPERM});
+    CHECK_FALSE(from.send.segmentation.on(UdpBench::now()));
+    CHECK_FALSE(from.send.segmentation.on(UdpBench::now() + std::chrono::seconds(55)));
+    CHECK(from.send.segmentation.on(UdpBench::now() + std::chrono::seconds(65)));
+  });
 }
 
 TEST_CASE("udp: what is larger than the device takes goes in fragments, probes do not go at all") {
@@ -109,7 +135,7 @@ TEST_CASE("udp: what is larger than the device takes goes in fragments, probes d
       CHECK(result.mtu == 1500);
       REQUIRE(bench.turn_until([&] { return bench.received.size() == 15; }));
       CHECK(joined(bench) == pattern(60000, 3));
-      CHECK(from.send.segmentation);
+      CHECK(from.send.segmentation.on(UdpBench::now()));
 
       for (const Kind kind : {Kind::kProbe, Kind::kControl}) {
         result = send(1473, 1473, kind);

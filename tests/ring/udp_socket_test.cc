@@ -60,9 +60,30 @@ TEST_CASE("udp socket: offload is on, and can be switched off and on") {
   REQUIRE(acquired.socket != nullptr);
   for (const bool on : {true, false, true}) {
     acquired.socket->set_offload(on);
-    CHECK(acquired.socket->send.segmentation == on);
+    CHECK(acquired.socket->send.segmentation.on(Instant{}) == on);
     CHECK(option(*acquired.socket, IPPROTO_UDP, UDP_GRO) == (on ? 1 : 0));
   }
+}
+
+// What the kernel has joined says so only while UDP_GRO is on: else it is taken for one datagram.
+TEST_CASE("udp socket: joining does not end while something waits") {
+  UdpSocketTable sockets;
+  UdpSocket* const from = sockets.acquire(loopback_address(1), 0, false).socket;
+  UdpSocket* const to = sockets.acquire(loopback_address(2), 0, false).socket;
+  REQUIRE(from != nullptr);
+  REQUIRE(to != nullptr);
+  SocketAddress address{};
+  const socklen_t size = to_sockaddr(to->local(), address);
+  REQUIRE(sendto(from->descriptor(), "x", 0, 0, reinterpret_cast<const sockaddr*>(&address),
+                 size) == 0);
+  CHECK_FALSE(to->join(false));
+  CHECK(option(*to, IPPROTO_UDP, UDP_GRO) == 1);
+  char byte = 0;
+  REQUIRE(recv(to->descriptor(), &byte, 1, 0) == 0);
+  CHECK(to->join(false));
+  CHECK(option(*to, IPPROTO_UDP, UDP_GRO) == 0);
+  CHECK(to->join(true));
+  CHECK(option(*to, IPPROTO_UDP, UDP_GRO) == 1);
 }
 
 TEST_CASE("udp socket: one per local address, with the flags of the first") {

@@ -19,6 +19,8 @@ class Accounts {
  public:
   void handed_out(std::size_t peer, std::size_t link, PacketType type, std::size_t bytes,
                   std::size_t packets);
+  // The link is gone; the next one of that id begins at zero.
+  void cleared(std::size_t peer, std::size_t link) { tally_[peer][link] = {}; }
   // Throws where the fabric's statistics say something else.
   void check(Fabric& fabric, std::size_t node, std::size_t nodes, std::size_t links) const;
 

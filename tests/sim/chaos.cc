@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace ringknet::sim {
 namespace {
@@ -19,7 +20,8 @@ constexpr std::array<std::uint32_t, 6> kLimits = {576, 1300, 1500, 2000, 9000, 6
 Chaos::Chaos(Cluster& cluster)
     : cluster_(cluster),
       scenario_(cluster.scenario()),
-      random_(random_for(scenario_.seed, Stream::kChaos)) {
+      random_(random_for(scenario_.seed, Stream::kChaos)),
+      runs_(random_for(scenario_.seed, Stream::kStreams)) {
   const auto add = [this](bool Features::*feature, std::function<void()> happen) {
     if (scenario_.drawn.*feature)
       faults_.push_back({scenario_.features.*feature, std::move(happen)});
@@ -37,6 +39,13 @@ Chaos::Chaos(Cluster& cluster)
   add(&Features::forgery, [this] { forge(); });
   add(&Features::replays, [this] { repeat(); });
   add(&Features::floods, [this] { flood(); });
+  add(&Features::false_numbers, [this] { lie(); });
+  add(&Features::relinks, [this] { relink(); });
+  add(&Features::rehosts, [this] { rehost(); });
+  add(&Features::retiming, [this] { retime(); });
+  add(&Features::manual_mtus, [this] { set_mtu(); });
+  add(&Features::mtu_intervals, [this] { set_mtu_interval(); });
+  add(&Features::access_lists, [this] { refuse_peer(); });
 }
 
 Duration Chaos::between(Duration low, Duration high) {
@@ -52,6 +61,11 @@ void Chaos::begin(Instant end) {
   end_ = end;
   if (!faults_.empty())
     next();
+  constexpr unsigned kStreams = 3;
+  const auto length = static_cast<std::uint64_t>((end - cluster_.now()).count());
+  for (unsigned i = 0; i < kStreams && scenario_.features.run_limits; ++i)
+    cluster_.at(cluster_.now() + Duration(static_cast<std::int64_t>(runs_.below(length))),
+                [this] { stream(); });
 }
 
 void Chaos::next() {
@@ -116,10 +130,14 @@ void Chaos::change_limits() {
   const std::size_t a = any_node();
   const std::size_t b = other_node(a);
   const std::size_t link = any_link();
-  const std::uint32_t device = kLimits[random_.below(kLimits.size())];
-  const std::uint32_t hole = kLimits[random_.below(kLimits.size())];
+  const std::size_t first = random_.below(kLimits.size());
+  const std::size_t second = random_.below(kLimits.size());
+  const std::uint32_t device = kLimits[first];
+  const std::uint32_t hole = kLimits[second];
+  const std::uint32_t run = kLimits[(first + second) % kLimits.size()];
   cluster_.set_limits(a, b, link, scenario_.features.device_limits ? device : 65535,
-                      scenario_.features.black_holes ? hole : 65535);
+                      scenario_.features.black_holes ? hole : 65535,
+                      scenario_.features.run_limits ? run : kIpPacketMax + 1);
 }
 
 void Chaos::reconfigure() {
@@ -156,7 +174,7 @@ void Chaos::disable_link(std::size_t node, HostId host, LinkId link) {
 }
 
 // Thousands of small messages to one host: all others lose track of the sender's sequence, but for
-// its forced PINGs. No more of them are on a path at a time than half of what 16 bits can tell
+// its forced PINGs. It is for the sender to see that no more are under way than 16 bits can tell
 // apart.
 void Chaos::burst() {
   const std::size_t node = any_node();
@@ -179,10 +197,8 @@ void Chaos::continue_burst(std::size_t node, std::size_t peer, std::uint32_t lef
     if (!cluster_.send(node, draft, false))
       break;
   }
-  const Duration pause =
-      std::max<Duration>(milliseconds(1), scenario_.delay_max() * kAtOnce / 16000);
   if (left > 0)
-    cluster_.at(cluster_.now() + pause,
+    cluster_.at(cluster_.now() + milliseconds(1),
                 [this, node, peer, left] { continue_burst(node, peer, left); });
 }
 
@@ -239,6 +255,15 @@ void Chaos::forge() {
   }
 }
 
+void Chaos::lie() {
+  const std::size_t node = any_node();
+  const std::size_t as = other_node(node);
+  const std::size_t link = any_link();
+  const std::uint64_t ahead = random_.between(16385, 32768);
+  if (cluster_.present(node))
+    cluster_.forge_number(node, as, link, static_cast<std::uint16_t>(ahead));
+}
+
 void Chaos::repeat() {
   for (std::uint64_t left = random_.between(1, 100); left > 0; --left) {
     const Duration wait = between(Duration::zero(), milliseconds(500));
@@ -273,11 +298,147 @@ void Chaos::continue_flood(std::size_t node, Instant until, std::size_t budget) 
               [this, node, until, budget] { continue_flood(node, until, budget); });
 }
 
+// --- settings
+// -----------------------------------------------------------------------------------
+
+// Configured again at once, so that what is under way meets the next link of that id, or later.
+void Chaos::relink() {
+  const std::size_t node = any_node();
+  const std::size_t peer = other_node(node);
+  const std::size_t link = any_link();
+  const bool drained = random_.chance(0.5);
+  const bool at_once = random_.chance(0.3);
+  const Duration wait = between(Duration::zero(), 2 * scenario_.timeout_max());
+  if (!cluster_.present(node))
+    return;
+  cluster_.clear_link(node, peer, link, drained);
+  const auto restore = [this, node, peer, link] {
+    if (cluster_.present(node))
+      cluster_.restore_link(node, peer, link);
+  };
+  if (at_once) {
+    restore();
+  } else {
+    cluster_.at(cluster_.now() + wait, restore);
+  }
+}
+
+void Chaos::rehost() {
+  const std::size_t node = any_node();
+  const std::size_t peer = other_node(node);
+  const bool drained = random_.chance(0.5);
+  const bool at_once = random_.chance(0.2);
+  const Duration wait = between(Duration::zero(), 2 * scenario_.timeout_max());
+  if (!cluster_.present(node))
+    return;
+  cluster_.remove_host(node, peer, drained);
+  const auto restore = [this, node, peer] {
+    for (std::size_t l = 0; l < scenario_.links && cluster_.present(node); ++l)
+      cluster_.restore_link(node, peer, l);
+  };
+  if (at_once) {
+    restore();
+  } else {
+    cluster_.at(cluster_.now() + wait, restore);
+  }
+}
+
+// Never less than at first: delays are drawn for that.
+void Chaos::retime() {
+  const std::size_t node = any_node();
+  const std::size_t peer = other_node(node);
+  const std::size_t link = any_link();
+  const LinkPlan& plan = scenario_.link[link];
+  PingTimers timers = plan.timers;
+  const auto times = static_cast<int>(random_.between(1, 3));
+  const auto more = static_cast<int>(random_.between(0, 3));
+  timers.interval = between(plan.timers.interval, times * plan.timers.interval);
+  timers.timeout = std::max(plan.timers.timeout, (3 + more) * timers.interval);
+  timers.precision = static_cast<std::uint32_t>(random_.between(1, 64));
+  const auto pongs = static_cast<std::uint8_t>(random_.between(1, 8));
+  const auto priority = static_cast<std::uint8_t>(random_.below(256));
+  if (cluster_.present(node))
+    cluster_.retime(node, peer, link, timers, pongs, priority);
+}
+
+void Chaos::set_mtu() {
+  constexpr std::array<std::uint32_t, 6> kUsual = {60, 576, 1280, 1500, 9000, 65535};
+  const std::size_t node = any_node();
+  const std::uint32_t usual = kUsual[random_.below(kUsual.size())];
+  const auto odd = static_cast<std::uint32_t>(random_.between(60, 10000));
+  std::uint32_t mtu = random_.chance(0.5) ? usual : odd;
+  if (random_.chance(0.3))
+    mtu = 0;
+  for (std::size_t peer = 0; peer < scenario_.nodes && scenario_.lossless(); ++peer) {
+    for (std::size_t l = 0; l < scenario_.links && peer != node; ++l) {
+      const PathPlan& plan = cluster_.network().path(node, peer, l).plan;
+      mtu = std::min({mtu, plan.device_mtu, plan.hole_mtu});
+    }
+  }
+  if (cluster_.present(node))
+    cluster_.set_manual_mtu(node, mtu);
+}
+
+void Chaos::set_mtu_interval() {
+  const std::size_t node = any_node();
+  const Duration interval = between(milliseconds(200), seconds(20));
+  if (!cluster_.present(node))
+    return;
+  cluster_.configure(node,
+                     [=](Fabric& fabric, Instant now) { fabric.set_mtu_interval(now, interval); });
+}
+
+void Chaos::refuse_peer() {
+  const std::size_t link = any_link();
+  const int learner = scenario_.link[link].dynamic_node;
+  const std::size_t draw = any_node();
+  const Duration wait = between(Duration::zero(), 2 * scenario_.timeout_max());
+  if (learner < 0 || static_cast<int>(draw) == learner)
+    return;
+  const auto node = static_cast<std::size_t>(learner);
+  if (!cluster_.present(node))
+    return;
+  cluster_.refuse_peer(node, draw, link, true);
+  cluster_.at(cluster_.now() + wait, [this, node, draw, link] {
+    if (cluster_.present(node))
+      cluster_.refuse_peer(node, draw, link, false);
+  });
+}
+
+// Long messages in a row, so that runs are worth asking for; and where messages may be lost, a rule
+// that appears under them, or goes.
+void Chaos::stream() {
+  const std::size_t node = runs_.below(scenario_.nodes);
+  const std::size_t peer = (node + 1 + runs_.below(scenario_.nodes - 1)) % scenario_.nodes;
+  const auto size = static_cast<std::uint32_t>(runs_.between(2000, 20000));
+  continue_stream(node, peer, size, 300);
+}
+
+void Chaos::continue_stream(std::size_t node, std::size_t peer, std::uint32_t size, unsigned left) {
+  if (!cluster_.present(node) || cluster_.now() >= end_ || left == 0)
+    return;
+  constexpr std::uint32_t kRunLimits[] = {1000, 1500, 9000, kIpPacketMax + 1};
+  if (left == 150 && !scenario_.lossless()) {
+    const std::uint32_t limit = kRunLimits[runs_.below(std::size(kRunLimits))];
+    for (std::size_t l = 0; l < scenario_.links; ++l)
+      cluster_.set_run_limit(node, peer, l, limit);
+  }
+  Ledger::Draft draft;
+  draft.receivers = static_cast<std::uint8_t>(1u << peer);
+  draft.size = size;
+  cluster_.send(node, draft, false);
+  // Receivers hold 32 partial messages of a sender: eight of a stream are under way at most.
+  const Duration gap = std::max<Duration>(milliseconds(3), scenario_.delay_max() / 8);
+  cluster_.at(cluster_.now() + gap,
+              [this, node, peer, size, left] { continue_stream(node, peer, size, left - 1); });
+}
+
 void Chaos::stop() {
   end_ = cluster_.now();
   for (std::size_t node = 0; node < scenario_.nodes; ++node) {
     if (!cluster_.present(node))
       continue;
+    cluster_.restore_settings(node);
     for (std::size_t peer = 0; peer < scenario_.nodes; ++peer) {
       for (std::size_t l = 0; l < scenario_.links && peer != node; ++l) {
         cluster_.configure(node, [=](Fabric& fabric, Instant now) {

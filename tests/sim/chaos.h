@@ -33,9 +33,18 @@ class Chaos {
   void rebind();
   void recompress();
   void forge();
+  void lie();
   void repeat();
+  void relink();
+  void rehost();
+  void retime();
+  void set_mtu();
+  void set_mtu_interval();
+  void refuse_peer();
   void flood();
   void continue_flood(std::size_t node, Instant until, std::size_t budget);
+  void stream();
+  void continue_stream(std::size_t node, std::size_t peer, std::uint32_t size, unsigned left);
 
   std::size_t any_node() { return random_.below(scenario_.nodes); }
   std::size_t other_node(std::size_t node);
@@ -45,6 +54,7 @@ class Chaos {
   Cluster& cluster_;
   const Scenario& scenario_;
   Random random_;
+  Random runs_;  // for streams, which come beside the faults
   // Those that the seed drew, in order; what was switched off by hand keeps its place and does
   // nothing, so that the others come when they came.
   struct Fault {

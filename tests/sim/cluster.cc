@@ -206,6 +206,7 @@ void Cluster::turn(std::size_t index) {
   constexpr std::size_t kControlSlots = 2;
   constexpr std::size_t kSendsMax = 1'000'000;
   Transmit out;
+  bool data_left = false;
   for (std::size_t sends = 0;; ++sends) {
     if (node.sends >= scenario_.send_slots)
       break;
@@ -221,10 +222,13 @@ void Cluster::turn(std::size_t index) {
     }
     if (sends > kSendsMax)
       fail(label("node", index) + " never stops sending");
+    data_left = data_left || out.kind == Transmit::Kind::kData;
     transmit(index, out);
   }
   poll_events(index);
   check_bounds(index);
+  check_leaks(index);
+  check_stall(index, data_left);
   schedule_wake(index);
 }
 
@@ -236,9 +240,9 @@ void Cluster::poll_events(std::size_t index) {
     any = true;
     course_.add(static_cast<std::uint64_t>(event.kind) << 32 | event.mtu);
     if (trace_ != nullptr) {
-      static constexpr const char* kNames[] = {"reachable", "unreachable", "data mtu",
-                                               "link up",   "link down",   "link mtu",
-                                               "learned",   "suspect",     "restarted"};
+      static constexpr const char* kNames[] = {"reachable", "unreachable", "data mtu", "link up",
+                                               "link down", "link mtu",    "learned",  "suspect",
+                                               "restarted", "runs vanish", "runs pass"};
       trace(index, kNames[static_cast<std::size_t>(event.kind)],
             "host=" + std::to_string(raw(event.host)) + " link=" + std::to_string(raw(event.link)) +
                 " mtu=" + std::to_string(event.mtu) +
@@ -312,11 +316,13 @@ void Cluster::start(std::size_t index, bool reboot, bool fast) {
   node.reading = false;
   node.sends = 0;
   node.wake = kNever;
+  node.manual_mtu = 0;
+  node.stalled_since = kNever;
   if (node.incarnation == 1)
     FabricInspector(*node.fabric).set_last_seq(MessageSeq{scenario_.first_seq[index]});
   watch_.began(now_, index);
   watch_.set_present(now_, index, true);
-  ledger_.began(index, node.incarnation, fast);
+  ledger_.began(index, node.incarnation, fast ? 0xff : late_to_notice());
   if (trace_ != nullptr)
     trace(index, "start", label("incarnation", node.incarnation));
   configure_node(index);
@@ -327,6 +333,7 @@ void Cluster::configure_node(std::size_t index) {
   Node& node = nodes_[index];
   Fabric& fabric = *node.fabric;
   fabric.set_mtu_interval(local(node), scenario_.mtu_interval);
+  fabric.set_access_lists(scenario_.features.access_lists);
   configure_keys(index);
   apply_compression(fabric, node.compress_above);
   for (std::size_t peer = 0; peer < nodes_.size(); ++peer) {
@@ -371,6 +378,8 @@ void Cluster::configure_link(std::size_t index, std::size_t peer, std::size_t li
       !fabric.link_set_enabled(local(node), host, id, true)) {
     fail("a legal link configuration was refused");
   }
+  if (config.dynamic)
+    admit_all(index, peer, link);
 }
 
 void Cluster::stop(std::size_t index) {
@@ -391,8 +400,17 @@ void Cluster::stop(std::size_t index) {
     trace(index, "stop", "");
 }
 
+// Who takes the first PINGs of a process for ones that were overtaken: see scenario.h.
+std::uint8_t Cluster::late_to_notice() const {
+  std::uint8_t nodes = 0;
+  for (std::size_t n = 0; n < nodes_.size() && scenario_.features.rekey; ++n)
+    nodes |= static_cast<std::uint8_t>((paused(nodes_[n]) ? 1u : 0u) << n);
+  return nodes;
+}
+
 void Cluster::pause(std::size_t index, Instant until) {
   nodes_[index].paused_until = until;
+  nodes_[index].stalled_since = kNever;
   watch_.set_present(now_, index, false);
   if (trace_ != nullptr)
     trace(index, "pause", "");
@@ -425,13 +443,57 @@ void Cluster::check_bounds(std::size_t index) {
   }
   if (inspector.message_buffers_in_use() > peers * Reassembly::kSlots)
     fail(label("node", index) + " holds more message buffers than partial messages can be");
-  // What waited for a process, or was held back for it, comes all at once.
-  const Features& on = scenario_.features;
-  const std::size_t at_once = on.pauses || on.clogs ? 1024 : 0;
-  if (inspector.control_waiting() > at_once + 32 * links)
+  // Four kinds of PINGs, a probe, and the answers that a link keeps.
+  constexpr std::size_t kPerLink = 5 + LinkControl::kPongsMax + LinkControl::kMtuAnswersMax;
+  if (inspector.control_waiting() > kPerLink * links)
     fail(label("node", index) + ": control packets pile up");
   if (inspector.events_waiting() != 0)
     fail(label("node", index) + " has events after the last one was taken");
+}
+
+// What is refused, dropped or lost holds nothing: looked at after every turn.
+void Cluster::check_leaks(std::size_t index) {
+  Node& node = nodes_[index];
+  const FabricInspector inspector(*node.fabric);
+  if (inspector.sends_in_flight() == 0 && !node.fabric->data_pending() &&
+      inspector.free_slabs() + 2 < Fabric::Config{}.transmit_slabs) {
+    fail(label("node", index) + " holds slabs, and sends nothing");
+  }
+  const std::span<const HostId> hosts = node.fabric->hosts();
+  const bool partial = std::ranges::any_of(
+      hosts, [&](const HostId id) { return !inspector.host(id)->reassembly.empty(); });
+  if (!partial && inspector.message_buffers_in_use() != 0)
+    fail(label("node", index) + " holds message buffers, and no message is in pieces");
+}
+
+// Data for one host waits behind a closed window of another one, as all data leaves in one order;
+// but no longer than that window's patience, and as long again where another window is closed, too.
+void Cluster::check_stall(std::size_t index, bool data_left) {
+  Node& node = nodes_[index];
+  constexpr std::size_t kControlSlots = 2;
+  const bool waits = FabricInspector(*node.fabric).runs_waiting() && !data_left &&
+                     node.sends + kControlSlots < scenario_.send_slots;
+  if (!waits) {
+    node.stalled_since = kNever;
+  } else if (node.stalled_since == kNever) {
+    node.stalled_since = now_;
+  } else if (now_ - node.stalled_since > stall_max()) {
+    fail(label("node", index) + " has had data to send for " +
+         std::to_string((now_ - node.stalled_since) / std::chrono::milliseconds(1)) +
+         " ms, and sent none");
+  }
+}
+
+// Where round trips are measured while something is held up, a path seems to be as long as is
+// believed at most.
+Duration Cluster::stall_max() const {
+  const Features& on = scenario_.features;
+  const bool spoilt = on.pauses || on.clogs || on.bandwidth || scenario_.loaded();
+  const Duration patience =
+      spoilt ? SendWindow::kPatienceMax
+             : std::clamp<Duration>(8 * scenario_.delay_max(), SendWindow::kPatience,
+                                    SendWindow::kPatienceMax);
+  return 2 * patience + std::chrono::milliseconds(10);
 }
 
 // Reasons that only forged or broken packets give: nobody forges here.
@@ -451,14 +513,23 @@ void Cluster::check_drops(std::size_t index) {
            "\", which no honest packet deserves");
     }
   }
-  // Hundreds of PINGs that waited for the end of a pause may be too many to answer.
-  if (drops[Drop::kControlQueueFull] != 0 && !scenario_.features.pauses)
+  // Of the PINGs that waited for the end of a pause, that a path held back, or whose answers wait
+  // for readers, the newest are answered; and of the marks of a flood, which come in two envelopes
+  // while keys change.
+  const Features& on = scenario_.features;
+  const bool many = on.pauses || on.clogs || on.slow_readers || (on.floods && on.rekey);
+  if (drops[Drop::kControlQueueFull] != 0 && !many)
     fail(label("node", index) + " had no room for a control packet");
 }
 
 // Until a process is told from its predecessor, its fragments may be taken for the other one's.
+// A dynamic link believes no address but its peer's, and that may have changed.
 bool Cluster::excused(Drop reason) const {
   const Features& on = scenario_.features;
+  if (scenario_.takes_away() && (reason == Drop::kUnknownLink || reason == Drop::kUnknownHost))
+    return true;
+  if (on.dynamic_links && reason == Drop::kSourceAddress)
+    return true;
   return on.restarts && on.fast_restarts &&
          (reason == Drop::kFragmentChanged || reason == Drop::kSliceSize ||
           reason == Drop::kFragmentOffset);

@@ -47,8 +47,9 @@ class Cluster {
   bool present(std::size_t node) const { return nodes_[node].fabric && !paused(nodes_[node]); }
   bool running(std::size_t node) const { return nodes_[node].fabric != nullptr; }
   void set_cut(std::size_t from, std::size_t to, std::size_t link, bool cut);
+  void set_run_limit(std::size_t from, std::size_t to, std::size_t link, std::uint32_t run_max);
   void set_limits(std::size_t from, std::size_t to, std::size_t link, std::uint32_t device_mtu,
-                  std::uint32_t hole_mtu);
+                  std::uint32_t hole_mtu, std::uint32_t run_max);
   // A path holds back what would arrive, or lets go of it.
   void set_clogged(std::size_t from, std::size_t to, std::size_t link, bool clogged);
   // The address under which a node is seen on a dynamic link changes.
@@ -56,6 +57,9 @@ class Cluster {
   // Somebody repeats a packet that a node was given, or makes one up for it.
   void repeat_packet();
   void forge_packet(std::size_t node, std::size_t as, std::size_t link);
+  // Or a clear one of a peer, with a number so far ahead of the last that came, while there is one
+  // by which a node can tell that it is false.
+  void forge_number(std::size_t node, std::size_t as, std::size_t link, std::uint16_t ahead);
 
   // --- configuration that outlives a process: a new one begins with it
   void install_key(std::size_t node, std::size_t slot, Key key);
@@ -64,6 +68,22 @@ class Cluster {
   void allow_clear(std::size_t node, bool allowed);
   // Bytes above which messages are compressed; 0 for none.
   void set_compression(std::size_t node, std::size_t above);
+
+  // --- configuration of a process: a new one begins as the scenario says
+  // `drained`: what disabling the link causes happens before it is cleared. Nothing happens where
+  // the link is not there, or is there already.
+  void clear_link(std::size_t node, std::size_t peer, std::size_t link, bool drained);
+  void remove_host(std::size_t node, std::size_t peer, bool drained);
+  // With its host, if that is missing.
+  void restore_link(std::size_t node, std::size_t peer, std::size_t link);
+  void retime(std::size_t node, std::size_t peer, std::size_t link, const PingTimers& timers,
+              std::uint8_t pong_count, std::uint8_t priority);
+  void set_manual_mtu(std::size_t node, std::uint32_t mtu);
+  // The access list of a dynamic link refuses the address its peer has at present, or all are let
+  // in.
+  void refuse_peer(std::size_t node, std::size_t peer, std::size_t link, bool refused);
+  // Everything as the scenario began.
+  void restore_settings(std::size_t node);
 
   // Configuration calls go through here, so that what they cause is drained.
   void configure(std::size_t node, const std::function<void(Fabric&, Instant)>& call);
@@ -90,6 +110,8 @@ class Cluster {
   std::uint64_t digest() const { return course_.value() ^ bytes_.value(); }
   std::uint64_t datagrams() const { return datagram_count_; }
   const Intruder& intruder() const { return intruder_; }
+  // What reading may take of what came to a node, and still comes while it reads.
+  Duration reading_max() const;
   std::uint64_t unread_lost() const { return unread_lost_; }
   void check_everything();
 
@@ -99,9 +121,11 @@ class Cluster {
     Network::Place to;
     Transmit::Kind kind = Transmit::Kind::kData;
     std::size_t size = 0;
+    std::size_t segments = 1;
     TransmitResult result;
     ConstBytes bytes;  // of the fabric; must not change before the end of the send
     std::uint64_t checksum = 0;
+    std::uint32_t cleared = 0;  // how often its link had been cleared
   };
   struct Node {
     SealLog seal_log;
@@ -120,6 +144,9 @@ class Cluster {
     std::size_t unread = 0;
     bool reading = false;
     Accounts accounts;
+    std::uint32_t manual_mtu = 0;
+    std::array<std::array<std::uint32_t, kLinksMax>, kNodesMax> cleared{};
+    Instant stalled_since = kNever;  // data waits, and none left although there are send slots
     std::array<std::array<std::uint32_t, kLinksMax>, kNodesMax> slice{};  // as it was told last
     Duration clock{};                                                     // added to virtual time
     Instant stopped_at{};                                                 // by its clock
@@ -145,6 +172,7 @@ class Cluster {
   Instant local(const Node& node) const { return local(node, now_); }
   Instant local(const Node& node, Instant at) const;
   Instant global(const Node& node, Instant local_time) const;
+  std::uint8_t late_to_notice() const;
   bool paused(const Node& node) const { return node.paused_until > now_; }
   void push(Queued event);
   bool defer(const Queued& event);
@@ -152,6 +180,8 @@ class Cluster {
   void handle_arrival(const Queued& event);
   void handle_wake(const Queued& event);
   bool hold(const Queued& event);
+  bool straggle(std::uint32_t index);
+  void let_go(std::uint32_t index);
   void enqueue(std::size_t node, std::uint32_t index);
   void serve(std::size_t node);
   void receive(std::size_t node, std::uint32_t index);
@@ -173,6 +203,8 @@ class Cluster {
   void check_size(std::size_t node, const Network::Place& to, const Transmit& out,
                   const ParsedPacket& packet);
   TransmitResult refusal(std::size_t node, const Network::Place& to, const Transmit& out);
+  bool vanishes(std::size_t node, const Network::Place& to, const Transmit& out);
+  void check_run(std::size_t node, const Network::Place& to);
   void complete(std::size_t node, const Completion& completion);
   void report_refused(const Datagram& datagram);
   void configure_node(std::size_t node);
@@ -181,7 +213,12 @@ class Cluster {
   void apply_key(std::size_t node, std::size_t slot);
   void apply_compression(Fabric& fabric, std::size_t above);
   void configure_link(std::size_t node, std::size_t peer, std::size_t link);
+  bool has_link(std::size_t node, std::size_t peer, std::size_t link) const;
+  void admit_all(std::size_t node, std::size_t peer, std::size_t link);
   void check_bounds(std::size_t node);
+  void check_leaks(std::size_t node);
+  void check_stall(std::size_t node, bool data_left);
+  Duration stall_max() const;
   void check_drops(std::size_t node);
   bool excused(Drop reason) const;
   void check_black_hole(std::size_t node, const Event& event);
@@ -210,6 +247,7 @@ class Cluster {
   std::vector<PathError> reports_;
   std::vector<std::function<void()>> actions_;
   std::vector<std::byte> scratch_;
+  std::vector<std::uint32_t> stragglers_;  // datagrams that come later
 };
 
 }  // namespace ringknet::sim

@@ -41,6 +41,8 @@ bool Cluster::send(std::size_t index, const Ledger::Draft& draft, bool broadcast
       hosts.push_back(host_of(to));
   }
   const FabricInspector inspector(*node.fabric);
+  const std::size_t slabs = inspector.free_slabs();
+  const std::size_t buffers = inspector.message_buffers_in_use();
   const MessageSeq before = inspector.last_seq();
   const bool room = node.fabric->can_send(scratch_.size());
   const SendOutcome outcome =
@@ -48,6 +50,10 @@ bool Cluster::send(std::size_t index, const Ledger::Draft& draft, bool broadcast
                         broadcast ? Destinations::all() : Destinations::to(hosts));
   if ((outcome.error == Error::kNoBuffers) == room)
     fail(label("node", index) + ": can_send() and send() disagree");
+  if (outcome.error != Error::kNone &&
+      (inspector.free_slabs() != slabs || inspector.message_buffers_in_use() != buffers)) {
+    fail(label("node", index) + " holds memory for a message that it refused");
+  }
   const bool to_self = broadcast || (draft.receivers >> index & 1) != 0;
   if (room && outcome.local != (to_self && scenario_.loopback[index]))
     fail(label("node", index) + ": a message for itself is not delivered as its links say");
@@ -75,8 +81,11 @@ bool Cluster::send(std::size_t index, const Ledger::Draft& draft, bool broadcast
 std::uint8_t Cluster::certain_receivers(std::size_t index) {
   std::uint8_t mask = 0;
   for (std::size_t peer = 0; peer < nodes_.size(); ++peer) {
-    if (peer != index && *nodes_[index].fabric->host_reachable(host_of(peer)) &&
-        *nodes_[peer].fabric->host_reachable(host_of(index))) {
+    const auto sees = [&](std::size_t from, std::size_t to) {
+      const auto reachable = nodes_[from].fabric->host_reachable(host_of(to));
+      return reachable && *reachable;
+    };
+    if (peer != index && sees(index, peer) && sees(peer, index)) {
       mask |= static_cast<std::uint8_t>(1u << peer);
     }
   }
@@ -104,8 +113,10 @@ void Cluster::transmit(std::size_t index, const Transmit& out) {
                         .to = *to,
                         .kind = out.kind,
                         .size = out.bytes.size(),
+                        .segments = out.segments(),
                         .result = carry(index, *to, out, packet),
-                        .bytes = {}};
+                        .bytes = {},
+                        .cleared = node.cleared[to->node][to->link]};
   if (!scenario_.features.slow_completion || healed_) {
     complete(index, completion);
     return;
@@ -156,9 +167,11 @@ void Cluster::complete(std::size_t index, const Completion& completion) {
   if (!completion.bytes.empty() && checksum(0, completion.bytes) != completion.checksum)
     fail(label("node", index) + " changed the bytes of a send that had not ended");
   --node.sends;
-  if (completion.kind == Transmit::Kind::kProbe && completion.result.status == Status::kSent) {
+  const Network::Place& to = completion.to;
+  if (completion.kind == Transmit::Kind::kProbe && completion.result.status == Status::kSent &&
+      completion.cleared == node.cleared[to.node][to.link]) {
     node.accounts.handed_out(completion.to.node, completion.to.link, PacketType::kMtuProbe,
-                             completion.size, 1);
+                             completion.size, completion.segments);
   }
   node.fabric->on_transmit_done(local(node), completion.id, completion.result);
 }
@@ -175,7 +188,17 @@ TransmitResult Cluster::carry(std::size_t index, const Network::Place& to, const
       ping != nullptr && ping->type == PacketType::kPing && ping->timed) {
     watch_.pinged(now_, index, to.node, to.link);
   }
+  if (type == PacketType::kData)
+    watch_.sent(now_, index, to.node, to.link, out.bytes.size(), out.segments());
   const TransmitResult result = refusal(index, to, out);
+  if (vanishes(index, to, out) && result.status == Status::kSent) {
+    if (trace_ != nullptr)
+      trace(index, "run lost", std::to_string(out.segments()) + " datagrams at once");
+    if (out.kind == Transmit::Kind::kData)
+      check_run(index, to);
+    network_.path(index, to.node, to.link).trouble = now_;
+    return result;
+  }
   const bool in_pieces = result.status == Status::kTooBig && out.kind == Transmit::Kind::kData;
   if (result.status == Status::kSent || in_pieces) {
     for (std::size_t offset = 0; offset < out.bytes.size(); offset += out.segment_size) {
@@ -191,17 +214,35 @@ TransmitResult Cluster::carry(std::size_t index, const Network::Place& to, const
   return result;
 }
 
+// A rule that appears costs runs for half a second, and as long as answers may be under way. That
+// needs clocks that go on, and answers that nobody repeats or makes up.
+void Cluster::check_run(std::size_t index, const Network::Place& to) {
+  const Features& on = scenario_.features;
+  if (on.pauses || on.clogs || on.forgery || on.replays || on.damage)
+    return;
+  const Duration most = std::chrono::milliseconds(700) + 8 * scenario_.delay_max();
+  if (now_ - network_.path(index, to.node, to.link).runs_changed > most)
+    fail(label("node", index) + " sends a run in one piece, long after the path took no such run");
+}
+
+// A run that is too long for somebody on its way who takes it for one packet.
+bool Cluster::vanishes(std::size_t index, const Network::Place& to, const Transmit& out) {
+  return out.segments() > 1 && !out.split &&
+         network_.packet_size(to.link, out.bytes.size()) >
+             network_.path(index, to.node, to.link).plan.run_max;
+}
+
 // What the sender's own kernel has against it.
 TransmitResult Cluster::refusal(std::size_t index, const Network::Place& to, const Transmit& out) {
   const PathPlan& plan = network_.path(index, to.node, to.link).plan;
   const std::uint32_t size = network_.packet_size(to.link, out.segment_size);
   if (size > plan.device_mtu) {
-    if (out.kind == Transmit::Kind::kData)
+    if (out.kind == Transmit::Kind::kData && nodes_[index].manual_mtu == 0)
       watch_.oversized(now_, index, to.node, to.link, size);
     return {.status = Status::kTooBig,
             .mtu = scenario_.features.unnamed_limits ? 0 : plan.device_mtu};
   }
-  if (size > plan.hole_mtu && out.kind == Transmit::Kind::kData)
+  if (size > plan.hole_mtu && out.kind == Transmit::Kind::kData && nodes_[index].manual_mtu == 0)
     watch_.oversized(now_, index, to.node, to.link, size);
   if (scenario_.features.send_failures && !healed_ && random_.chance(0.01)) {
     static constexpr Status kCauses[] = {Status::kUnreachable, Status::kNoBuffers, Status::kDenied,
@@ -277,7 +318,7 @@ bool Cluster::hold(const Queued& event) {
   const Datagram& datagram = network_.datagram(event.index);
   Path& way = network_.path(datagram.from, datagram.to, datagram.link);
   if (!way.clogged)
-    return false;
+    return straggle(event.index);
   way.trouble = now_;
   if (way.held.size() < kHeldMax) {
     way.held.push_back(event.index);
@@ -285,6 +326,26 @@ bool Cluster::hold(const Queued& event) {
     network_.give_back(event.index);
   }
   return true;
+}
+
+// One data packet in 300 comes as late as any that a path holds back.
+bool Cluster::straggle(std::uint32_t index) {
+  if (!scenario_.features.stragglers || healed_ ||
+      network_.datagram(index).type != PacketType::kData || !random_.chance(1.0 / 300))
+    return false;
+  const auto most = static_cast<std::uint64_t>(scenario_.clog_max().count());
+  stragglers_.push_back(index);
+  at(now_ + Duration(static_cast<std::int64_t>(random_.below(most + 1))),
+     [this, index] { let_go(index); });
+  return true;
+}
+
+void Cluster::let_go(std::uint32_t index) {
+  const auto found = std::ranges::find(stragglers_, index);
+  if (found == stragglers_.end())
+    return;
+  stragglers_.erase(found);
+  push_arrival(now_, index);
 }
 
 void Cluster::handle_arrival(const Queued& event) {
@@ -366,17 +427,29 @@ void Cluster::receive(std::size_t index, std::uint32_t slot) {
   account.check(index);
   if (account.dropped() != 0)
     intruder_.not_taken();
+  // What a host that was removed sends in the native envelope is refused for any reason.
+  bool refused = account.dropped() != 0 && !fabric.host_exists(host_of(datagram.from));
+  for (const Drop reason :
+       {Drop::kUnknownLink, Drop::kNoSourceLink, Drop::kSealSender, Drop::kAccessList})
+    refused = refused || account.dropped_as(reason);
+  if (refused)
+    network_.path(datagram.from, datagram.to, datagram.link).trouble = now_;
   if (trace_ != nullptr && account.dropped() != 0)
     trace(index, "drop", std::string(name(account.reason())));
-  // The new key shows itself to nodes that have not been given it yet.
-  if (datagram.sealed && fabric.keyring().empty())
+  // The new key shows itself to nodes that have not been given it yet, and native envelopes of
+  // nobody that is known are tried as clear packets where those are let in.
+  if (datagram.sealed &&
+      (fabric.keyring().empty() || !fabric.host_exists(host_of(datagram.from)))) {
     node.accounts.bogus(account.reason());
+  }
   // Events first: what the receiver forgot, it forgot before this packet meant anything.
   poll_events(index);
   if (account.counted() != 0 && account.dropped() == 0)
     watch_.accepted(index, datagram);
   if (datagram.whole && account.dropped_as(Drop::kDuplicate))
     ledger_.refused_as_seen(index, node.incarnation, datagram);
+  if (datagram.message != kNoMessage && account.dropped_as(Drop::kSequenceStale))
+    ledger_.refused_as_stale(index, datagram);
   if (!delivery)
     return;
   course_.add(std::uint64_t{datagram.message} << 8 | index);
@@ -403,6 +476,12 @@ void Cluster::take_delivery(std::size_t index, std::size_t size) {
   node.fabric->set_backlogged(node.unread > kUnreadHigh);
   if (!node.reading)
     read(index);
+}
+
+Duration Cluster::reading_max() const {
+  if (scenario_.read_rate == 0)
+    return {};
+  return Duration(static_cast<std::int64_t>(2 * kUnreadMax * 1'000'000'000 / scenario_.read_rate));
 }
 
 void Cluster::read(std::size_t index) {
@@ -452,11 +531,21 @@ void Cluster::set_cut(std::size_t from, std::size_t to, std::size_t link, bool c
 }
 
 void Cluster::set_limits(std::size_t from, std::size_t to, std::size_t link,
-                         std::uint32_t device_mtu, std::uint32_t hole_mtu) {
+                         std::uint32_t device_mtu, std::uint32_t hole_mtu, std::uint32_t run_max) {
   Path& path = network_.path(from, to, link);
   path.plan.device_mtu = device_mtu;
   path.plan.hole_mtu = hole_mtu;
   path.changed = now_;
+  set_run_limit(from, to, link, run_max);
+}
+
+void Cluster::set_run_limit(std::size_t from, std::size_t to, std::size_t link,
+                            std::uint32_t run_max) {
+  Path& path = network_.path(from, to, link);
+  if (path.plan.run_max == run_max)
+    return;
+  path.plan.run_max = run_max;
+  path.runs_changed = now_;
 }
 
 void Cluster::heal() {
@@ -467,6 +556,8 @@ void Cluster::heal() {
     }
   }
   healed_ = true;
+  while (!stragglers_.empty())
+    let_go(stragglers_.back());
   network_.heal(now_);
 }
 

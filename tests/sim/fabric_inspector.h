@@ -21,11 +21,13 @@ class FabricInspector {
   void set_last_seq(MessageSeq seq) { fabric_.last_seq_ = seq; }
 
   std::size_t control_waiting() const {
-    return fabric_.control_.items.size() + fabric_.control_.probes.size();
+    return fabric_.control_.waiting() + fabric_.control_.probes.size();
   }
+  bool runs_waiting() const { return !fabric_.runs_.empty(); }
   std::size_t sends_in_flight() const { return fabric_.in_flight_.size(); }
   std::size_t message_buffers_in_use() const { return fabric_.messages_.in_use(); }
   std::size_t free_slabs() const { return fabric_.arena_.free_slabs(); }
+  bool held_up(Instant now) const { return fabric_.held_up(now); }
   std::size_t events_waiting() const { return fabric_.events_.size(); }
 
  private:

@@ -72,25 +72,36 @@ void Intruder::legal_packet(std::vector<std::byte>& bytes, HostId sender, std::s
   }
 }
 
-Datagram Intruder::forge(std::size_t node, std::size_t as, std::size_t link, const Address& source,
-                         bool clear_allowed) {
+// With a stamp of zeros, or of some moment of the node's past: it would have to guess nanoseconds.
+void Intruder::pong(std::vector<std::byte>& bytes, const Aim& aim) {
+  const bool zeros = random_.chance(0.3);
+  const Duration ago(static_cast<std::int64_t>(random_.below(3'000'000'000)));
+  PingPacket packet{.type = PacketType::kPong, .sender = host_of(aim.as), .link = LinkId(aim.link)};
+  if (!zeros)
+    packet.stamp = stamp_of(std::max(Instant{}, aim.now - ago));
+  bytes.resize(kPingSize);
+  encode(packet, bytes);
+}
+
+Datagram Intruder::forge(const Aim& aim) {
   Datagram datagram;
   datagram.kind = Datagram::Kind::kBogus;
-  datagram.from = static_cast<std::uint8_t>(as);
-  datagram.to = static_cast<std::uint8_t>(node);
-  datagram.link = static_cast<std::uint8_t>(link);
-  datagram.source = source;
-  const std::uint64_t kind = random_.below(3);
-  const bool learns = scenario_.link[link].dynamic_node == static_cast<int>(node);
-  if (!clear_allowed && kind == 0) {
+  datagram.from = static_cast<std::uint8_t>(aim.as);
+  datagram.to = static_cast<std::uint8_t>(aim.node);
+  datagram.link = static_cast<std::uint8_t>(aim.link);
+  datagram.source = aim.source;
+  const std::uint64_t kind = random_.below(4);
+  if (!aim.clear_allowed && kind == 0) {
     noise(datagram.bytes);
-  } else if (!clear_allowed) {
-    legal_packet(datagram.bytes, host_of(as), link);
+  } else if (!aim.clear_allowed) {
+    legal_packet(datagram.bytes, host_of(aim.as), aim.link);
   } else if (kind == 1) {
-    legal_packet(datagram.bytes, kStranger, link);
-  } else if (kind == 2 && !learns) {
-    legal_packet(datagram.bytes, host_of(as), link);
+    legal_packet(datagram.bytes, kStranger, aim.link);
+  } else if (kind == 2 && !aim.movable) {
+    legal_packet(datagram.bytes, host_of(aim.as), aim.link);
     datagram.source.ip[0] = 192;
+  } else if (kind == 3) {
+    pong(datagram.bytes, aim);
   } else {
     do
       noise(datagram.bytes);
@@ -114,11 +125,17 @@ void Intruder::damage(std::vector<std::byte>& bytes, bool sealed) {
 std::uint64_t beliefs(Fabric& fabric, std::size_t peer, std::size_t links) {
   const FabricInspector inspector(fabric);
   Digest digest;
-  const Host& host = *inspector.host(host_of(peer));
+  const Host* known = inspector.host(host_of(peer));
+  digest.add(known != nullptr);
+  if (known == nullptr)
+    return digest.value();
+  const Host& host = *known;
   digest.add(host.reachable);
   digest.add(host.sequence.newest().value);
   digest.add(host.reassembly.empty());
   for (std::size_t l = 0; l < links; ++l) {
+    if (host.link(LinkId(l)) == nullptr)
+      continue;
     const Link& link = *host.link(LinkId(l));
     digest.add(link.connected());
     digest.add(link.suspect());

@@ -11,8 +11,9 @@
 //           and sender and receiver know each other.
 //  clear    The same for repetitions. Whoever can send from a peer's address can say anything, so
 //           only what nobody honest could mean is made up here: bytes that are no packet, hosts
-//           that are not configured, and addresses that are no link's. Damage that leaves a legal
-//           packet is for the checksum of UDP to catch and does not come through.
+//           that are not configured, addresses that are no link's, dynamic ones that answer
+//           included, and PONGs that answer no PING, from the peer's own address. Damage that
+//           leaves a legal packet is for the checksum of UDP to catch and does not come through.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +45,16 @@ class Intruder {
   const Record* recall();
 
   // Bytes from `as`, to be given to a node that lets clear packets in, or not.
-  Datagram forge(std::size_t node, std::size_t as, std::size_t link, const Address& source,
-                 bool clear_allowed);
+  struct Aim {
+    std::size_t node = 0;
+    std::size_t as = 0;
+    std::size_t link = 0;
+    Address source{};
+    bool clear_allowed = false;
+    bool movable = false;  // a PING from anywhere would lead the node's link away
+    Instant now{};         // the node's clock
+  };
+  Datagram forge(const Aim& aim);
   // In place: a bit turned over, or the end missing.
   void damage(std::vector<std::byte>& bytes, bool sealed);
 
@@ -56,6 +65,7 @@ class Intruder {
  private:
   void noise(std::vector<std::byte>& bytes);
   void legal_packet(std::vector<std::byte>& bytes, HostId sender, std::size_t link);
+  void pong(std::vector<std::byte>& bytes, const Aim& aim);
 
   static constexpr std::size_t kRecordsMax = 256;
 

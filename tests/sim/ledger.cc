@@ -69,8 +69,8 @@ void Ledger::sent(std::size_t node, std::uint32_t incarnation, MessageSeq seq, c
   messages_.push_back(message);
 }
 
-void Ledger::began(std::size_t node, std::uint32_t incarnation, bool fast) {
-  Sequence sequence{.incarnation = incarnation, .fast = fast};
+void Ledger::began(std::size_t node, std::uint32_t incarnation, std::uint8_t unnoticed) {
+  Sequence sequence{.incarnation = incarnation, .unnoticed = unnoticed};
   for (std::size_t other = 0; other < kNodesMax; ++other)
     sequence.forgotten[other] = forgotten_[other][node];
   sequences_[node].push_back(std::move(sequence));
@@ -105,7 +105,8 @@ bool Ledger::known_delivery(std::size_t node, std::uint32_t incarnation,
 
 bool Ledger::unnoticed(std::size_t node, const Message& message) const {
   const Sequence& sender = *sequence(message.node, message.incarnation);
-  return sender.fast && sender.forgotten[node] == forgotten_[node][message.node];
+  return (sender.unnoticed >> node & 1) != 0 &&
+         sender.forgotten[node] == forgotten_[node][message.node];
 }
 
 std::string Ledger::name(std::uint32_t index) const {
@@ -161,11 +162,27 @@ void Ledger::refused_as_seen(std::size_t node, std::uint32_t incarnation,
   ++mistaken_;
 }
 
+// Only what is late by half of the numbers may be, and what an earlier process sent.
+void Ledger::refused_as_stale(std::size_t node, const Datagram& datagram) {
+  constexpr std::uint32_t kHalf = 32768;
+  const Message& message = messages_[datagram.message];
+  const Sequence& sender = *sequence(message.node, message.incarnation);
+  const bool is_over = message.incarnation != sequences_[message.node].back().incarnation;
+  if (is_over || sender.count - message.ordinal > kHalf)
+    return;
+  if (!unnoticed(node, message)) {
+    fail(name(datagram.message) + " was refused as stale by " + label("node", node) +
+         ", although its sender has sent only " +
+         std::to_string(sender.count - message.ordinal - 1) + " messages since");
+  }
+  ++mistaken_;
+}
+
 // A path without jitter keeps order, and so does a sender in each channel, but for what it sends
 // once more because sending failed. Of what came over one link this says something with many, too.
 bool Ledger::keeps_order(std::size_t from, std::size_t to, std::size_t link) const {
   return scenario_.path[from][to][link].jitter == Duration::zero() &&
-         !scenario_.features.send_failures;
+         !scenario_.features.send_failures && !scenario_.features.stragglers;
 }
 
 void Ledger::check_order(std::size_t node, std::uint32_t incarnation, const Datagram& datagram) {

@@ -38,10 +38,12 @@ class Ledger {
                  const Datagram& datagram);
   // A datagram with a whole message was refused as a duplicate.
   void refused_as_seen(std::size_t node, std::uint32_t incarnation, const Datagram& datagram);
+  // A datagram with a message was refused because its number is not one that the sender can be at.
+  void refused_as_stale(std::size_t node, const Datagram& datagram);
   // The receiver was told to forget what it saw of the sender.
   void forgotten(std::size_t node, std::size_t sender) { ++forgotten_[node][sender]; }
-  // A process began; `fast`: perhaps before the others noticed that its predecessor had ended.
-  void began(std::size_t node, std::uint32_t incarnation, bool fast);
+  // A process began. These nodes may take it for its predecessor at first.
+  void began(std::size_t node, std::uint32_t incarnation, std::uint8_t unnoticed);
 
   // Whether this datagram carries a message that its receiver had and must still remember.
   bool known_delivery(std::size_t node, std::uint32_t incarnation, const Datagram& datagram) const;
@@ -75,7 +77,7 @@ class Ledger {
     std::uint32_t incarnation = 0;
     std::vector<std::uint32_t> message{};  // by sequence number
     std::uint32_t count = 0;
-    bool fast = false;
+    std::uint8_t unnoticed = 0;                        // by these nodes, perhaps
     std::array<std::uint32_t, kNodesMax> forgotten{};  // by the others when it began
   };
   struct Last {

@@ -20,7 +20,7 @@ struct Trial {
 
   Trial() {
     datagram.incarnation = 1;
-    ledger.began(0, 1, false);
+    ledger.began(0, 1, 0);
   }
 
   void send(std::uint32_t size, bool required = false) {
@@ -138,7 +138,7 @@ TEST_CASE("ledger: two links may overtake each other, one may not") {
 
 TEST_CASE("ledger: only a process that was back at once may be mistaken for its predecessor") {
   Trial trial;
-  trial.ledger.began(0, 2, true);
+  trial.ledger.began(0, 2, 0xff);
   trial.datagram.incarnation = 2;
   const Ledger::Draft draft{.size = 5, .receivers = 0b10};
   trial.ledger.sent(0, 2, MessageSeq{9}, draft, Instant{});
@@ -147,6 +147,20 @@ TEST_CASE("ledger: only a process that was back at once may be mistaken for its 
   CHECK(trial.ledger.mistaken() == 1);
   trial.ledger.forgotten(1, 0);
   CHECK_THROWS_AS(trial.ledger.refused_as_seen(1, 1, trial.datagram), Failure);
+}
+
+TEST_CASE("ledger: only a message that is late by half of the numbers is refused as stale") {
+  Trial trial;
+  trial.send(10);
+  const Datagram late = trial.datagram;
+  for (int i = 0; i < 32767; ++i)
+    trial.send(10);
+  CHECK_THROWS_AS(trial.ledger.refused_as_stale(1, late), Failure);
+  trial.send(10);
+  trial.ledger.refused_as_stale(1, late);
+  trial.ledger.began(0, 2, 0);
+  trial.ledger.refused_as_stale(1, trial.datagram);
+  CHECK(trial.ledger.mistaken() == 0);
 }
 
 TEST_CASE("ledger: a fresh message refused as a duplicate is caught") {

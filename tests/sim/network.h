@@ -45,6 +45,7 @@ struct Path {
   PathPlan plan;
   bool cut = false;
   Instant cut_since{};
+  Instant runs_changed{};  // when the longest run that it carries last changed
   Instant changed{};     // when what it carries last changed: its MTU, or that it carries anything
   Instant trouble{};     // when it last lost something or held it back, for whatever reason
   Instant busy_until{};  // rate: when what waits has left

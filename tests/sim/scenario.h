@@ -14,6 +14,11 @@
 //    and had sent its very first messages just before, is told from its former self only by a later
 //    PING, and what it sends until then is taken for duplicates: the ledger excuses that. Its last
 //    packets have arrived before it is back.
+//  - While native keys wait to be used, PINGs in other envelopes have no clock. To a node that did
+//    not run meanwhile, the PINGs of a process and of the one before it come at the same time: it
+//    tells them apart only by the third PING after that: the ledger excuses that as well.
+//  - A process that has just begun may send its first messages in an envelope that names no boot,
+//    before the native one has proven that it is a new process: those may be delivered again.
 //  - The clock of a machine never goes back by less than ten seconds: a smaller step back is taken
 //    for packets out of order.
 //  - Packets are held back for long (Features::clogs) only where no process restarts: in clear,
@@ -22,6 +27,14 @@
 //    that come long after they were sent can still make a receiver take the sender for one that
 //    fell behind, and a held copy be delivered again: the ledger excuses that, too.
 //  - What damage, forgery and replay can do depends on the envelope: see intruder.h.
+//  - Timers are never set to less than what the scenario began with, as delays are drawn for those;
+//    and before healing is judged, every setting is what it was at first.
+//  - A rule on the length of runs takes those of 12,000 bytes, too, or none. While the MTU search
+//  asks
+//    for the packets in use, runs are asked for with shorter ones, and the longest that there are,
+//    of 64 packets or 65,000 bytes, are not asked for in full.
+//  - A manual MTU is believed: what it makes too large for a path is lost. Where nothing may be
+//    lost, none is set that its paths do not carry.
 #pragma once
 
 #include <array>
@@ -32,6 +45,7 @@
 
 #include "engine/base/random.h"
 #include "engine/core/link_config.h"
+#include "engine/wire/size.h"
 #include "tests/sim/suite.h"
 
 namespace ringknet::sim {
@@ -78,6 +92,17 @@ struct Features {
   bool slow_readers = false;     // applications that read slowly
   bool floods = false;           // a node sends all it can for a while
   bool drift = false;            // clocks of different speed
+  bool run_limits = false;       // paths that silently drop runs sent in one piece, if long
+  // Configuration that changes under traffic, beyond `reconfiguration`.
+  bool relinks = false;        // links cleared and configured again
+  bool rehosts = false;        // hosts removed with all their links, and added again
+  bool retiming = false;       // timers, pong counts and priorities set anew
+  bool manual_mtus = false;    // MTUs that are said and not searched
+  bool mtu_intervals = false;  // the time between two searches
+  bool access_lists = false;   // dynamic links that refuse their peer for a while
+  // Numbers that are not where they should be.
+  bool stragglers = false;     // data packets that come long after those around them
+  bool false_numbers = false;  // clear packets made up in a peer's name, with numbers far ahead
 };
 
 // All features by name, in the order in which they are drawn.
@@ -94,6 +119,9 @@ struct PathPlan {
   double duplication = 0;
   std::uint32_t device_mtu = 65535;  // of the sending interface; the kernel refuses what is larger
   std::uint32_t hole_mtu = 65535;    // what is larger disappears
+  // Runs of several datagrams that leave in one piece are one packet to firewalls on their way; a
+  // longer one disappears.
+  std::uint32_t run_max = kIpPacketMax + 1;
   // Bytes per second, 0 for no limit; a packet that finds more than `queue` bytes waiting is lost.
   std::uint64_t rate = 0;
   std::uint64_t queue = 0;
@@ -139,6 +167,8 @@ struct Scenario {
   // Whether nothing in it may lose a message between two nodes that see each other.
   bool lossless() const;
   bool loaded() const { return features.floods || features.busy_nodes || features.slow_readers; }
+  // Whether links or hosts may be missing for a while.
+  bool takes_away() const { return features.relinks || features.rehosts; }
 
   Duration interval_max() const;
   Duration timeout_min() const;
@@ -147,7 +177,12 @@ struct Scenario {
   Duration delay_max() const;    // one way, with jitter, a duplicate's extra delay and all queues
   Duration service_max() const;  // behind a full receive buffer
   Duration clog_max() const;     // how long a path may hold packets back
-  bool holds_back_long() const { return features.clogs && clog_max() > timeout_min() / 4; }
+  // Whether what a path held back may come when it is not recognised any more: its number means
+  // another message, or PINGs that were held back as well were believed.
+  bool holds_back_long() const {
+    return (features.clogs && clog_max() > timeout_min() / 4) ||
+           (features.stragglers && features.bursts);
+  }
   std::string describe() const;
 };
 
@@ -162,7 +197,11 @@ enum class Stream : std::uint64_t {
   kKeys,
   kIntruder,
   kCiphers,
-  kWide
+  kWide,
+  kRuns,
+  kStreams,
+  kSettings = 32,
+  kNumbers
 };
 inline Random random_for(std::uint64_t seed, Stream stream) {
   Random base(seed);

@@ -48,6 +48,8 @@ class Run {
   template <typename Condition>
   bool wait(Duration bound, Condition&& done);
   Duration noticed_max() const;
+  Duration runs_proven_max();
+  Duration followed_max() const;
   Duration links_up_max() const;
   Duration slow_max() const;
   Duration mtu_exact_max();
@@ -163,6 +165,22 @@ Duration Run::noticed_max() const {
   return scenario_.away_min() + scenario_.timeout_max() + 2 * scenario_.interval_max();
 }
 
+// A run that came through before a rule appeared is taken to say that the next ones do, for half a
+// second and what an answer may take.
+Duration Run::runs_proven_max() {
+  if (!scenario_.features.run_limits)
+    return {};
+  return milliseconds(500) + 2 * cluster_.watch().probe_gap();
+}
+
+// A peer that moved is followed when a PING to its old address, and its repetition, were not
+// answered in time, and its next one comes.
+Duration Run::followed_max() const {
+  if (!scenario_.features.rebinds)
+    return {};
+  return 2 * scenario_.interval_max() + scenario_.timeout_max() + 4 * scenario_.delay_max();
+}
+
 // A search that is under way ends; an interval later the size in use is confirmed or given up, and
 // searched again. Where nothing was lost the first search was right.
 Duration Run::mtu_exact_max() {
@@ -239,15 +257,16 @@ void Run::heal() {
     fail("the simulation left a node paused or stopped");
   }
   chaos_.stop();
-  // A flood that was under way takes its time.
-  const Duration idle_max = scenario_.loaded() ? seconds(1) : milliseconds(100);
+  // A flood that was under way takes its time, and so does reading it.
+  const Duration idle_max =
+      scenario_.loaded() ? seconds(1) + cluster_.reading_max() : milliseconds(100);
   if (!wait(rekey_.duration_max(), [this] { return rekey_.idle(); }))
     fail("the simulation left a change of keys half done");
   // What was lost before may still take a link down or its MTU to the floor: silence since then, or
   // a confirmation that has begun.
   note_doubts();
-  const Duration aftermath =
-      std::max(scenario_.interval_max() + 4 * scenario_.delay_max(), noticed_max());
+  const Duration aftermath = std::max({scenario_.interval_max() + 4 * scenario_.delay_max(),
+                                       noticed_max(), runs_proven_max(), followed_max()});
   cluster_.run_until(cluster_.now() + aftermath);
   if (!wait(cluster_.watch().confirm_max(), [this] { return nothing_in_doubt(); }))
     fail("a size in use is neither confirmed nor given up in time");
@@ -281,6 +300,12 @@ void Run::send_required(std::size_t node, std::uint8_t receivers, std::uint32_t 
     fail(label("node", node) + " has had no room for a message for too long");
   if (!cluster_.send(node, draft, broadcast))
     fail(label("node", node) + " could not send, although everybody is reachable");
+  // A long path is given more than small sockets hold, and so are several senders together.
+  if (scenario_.features.busy_nodes && scenario_.receive_buffer < LinkConfig{}.receive_buffer) {
+    cluster_.run_until(cluster_.now() + scenario_.delay_max());
+    if (!wait(slow_max(), [this] { return cluster_.idle(); }))
+      fail(label("node", node) + " still has something to send after a long time");
+  }
 }
 
 void Run::prove() {

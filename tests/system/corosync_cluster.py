@@ -34,6 +34,7 @@ class Setup:
     link_mode: str = "passive"
     token: int = 1000
     mtu: int = 1500
+    whole_runs: bool = False  # the network sees runs of packets that the kernel has not split yet
     real_time: bool = True  # corosync at its usual priority: before everything else
     members_first: bool = False  # the members of the group before everything but corosync
 
@@ -57,7 +58,8 @@ class CorosyncCluster:
         self._peer_folder = peer_folder
         self._marks = 0
         self._streams = 0
-        self.network = MachineNetwork(len(libraries), setup.links, setup.mtu)
+        self.network = MachineNetwork(len(libraries), setup.links, setup.mtu,
+                                      setup.whole_runs)
         self.daemons, self.members = {}, {}
         for number in self.libraries:
             machine = self.network.node_space(number)

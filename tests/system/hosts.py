@@ -74,7 +74,7 @@ class Machine(Namespace):
 
 
 class MachineNetwork(Network):
-    """`nodes` machines that share `links` switched networks, one IP packet a frame."""
+    """`nodes` machines that share `links` switched networks."""
 
     def _add_space(self):
         if not self._spaces:

@@ -46,6 +46,7 @@ SCENARIOS = {
         system_faults.interface,
         system_faults.cut_both,
         system_faults.shrunk_path,
+        system_faults.firewall,
         system_faults.refused,
     )
 }

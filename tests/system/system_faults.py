@@ -122,6 +122,29 @@ def shrunk_path(lab):
     _lose_long(lab, 5, lambda net: net.black_hole(0, 1400), lambda net: net.black_hole(0, 0))
 
 
+def firewall(lab):
+    """Firewalls that take a run of packets for one long packet, on the bridge from the start and
+    later, under load, at every node's output and input: no membership change, none lost."""
+    with lab.cluster(Setup(crypto=lab.crypto, whole_runs=True)) as cluster:
+        cluster.network.limit_length("bridge", cluster.setup.mtu)
+        cluster.form()
+        cluster.settle()
+        cluster.wait_mtu(0)
+        before = cluster.memberships()
+        cluster.check_exchange()
+        cluster.mark()
+        loads = cluster.begin_load(sizes=(100, 30_000))
+        for where in ("output", "input"):
+            cluster.await_pings(1, 2, 0)
+            cluster.network.limit_length(where, cluster.setup.mtu)
+        cluster.await_pings(1, 2, 0, count=4)
+        books = cluster.end_load(loads)
+        cluster.check_no_change(before)
+        cluster.check_books(books)
+        _judge_pause(cluster, books, STALL_MAX)
+        cluster.check_exchange()
+
+
 def refused(lab):
     """The kernel refuses long packets (ENOBUFS) on the ring in use for 8 s: no stall of 1 s."""
     _lose_long(lab, 8, lambda net: net.set_far_mtu(0, 1300), lambda net: net.set_far_mtu(0, 1500))

@@ -79,4 +79,27 @@ TEST_CASE("deadline heap: equals the plain least at random") {
   }
 }
 
+// A node that leaves is replaced by the last one, which may belong further up or further down than
+// the hole. What comes out at the end shows where it went.
+TEST_CASE("deadline heap: what is left comes out in order after any removals") {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    DeadlineHeap heap;
+    std::array<DeadlineNode, 64> nodes;
+    for (DeadlineNode& node : nodes)
+      heap.set(node, Instant{Duration(static_cast<std::int64_t>(random.below(1000)))});
+    for (int removals = 0; removals < 30; ++removals)
+      heap.remove(nodes[random.below(nodes.size())]);
+    Instant last{};
+    while (!heap.empty()) {
+      REQUIRE(heap.next() >= last);
+      last = heap.next();
+      heap.remove(heap.front());
+    }
+    for (const DeadlineNode& node : nodes)
+      REQUIRE(node.deadline() == kNever);
+  }
+}
+
 }  // namespace ringknet::test

@@ -8,17 +8,24 @@
 #include <cstring>
 #include <new>
 
+#include "tests/unit/allocations.h"
 #include "tests/unit/fabric_kit.h"
 
-namespace {
+namespace ringknet::test {
 
 std::size_t allocations = 0;
 
+}  // namespace ringknet::test
+
+namespace {
+
 void* counted(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size != 0 ? size : 1))
-    return memory;
-  throw std::bad_alloc();
+  ++ringknet::test::allocations;
+  void* memory =
+      ringknet::test::AllocationsLeft::take() ? std::malloc(size != 0 ? size : 1) : nullptr;
+  if (memory == nullptr)
+    throw std::bad_alloc();
+  return memory;
 }
 
 }  // namespace

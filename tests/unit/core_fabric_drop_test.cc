@@ -284,23 +284,30 @@ TEST_CASE("drop: compression that this build cannot decode") {
   CHECK(fixture.node.inspect.buffers_in_use() == 0);
 }
 
-TEST_CASE("drop: no buffers for one more partial message") {
+// Partial messages have their share of the buffers; what the owner does not release is not in it.
+TEST_CASE("drop: no buffers when the owner keeps complete messages") {
   Cluster cluster({.message_buffers = 2});
   REQUIRE(cluster.connect());
   Node& node = cluster.node(1);
-  const auto part = [](unsigned number, unsigned index) {
-    return data_packet({.host = 2, .seq = number, .count = 2, .index = index}, kPayload);
+  const auto receive = [&](unsigned number, unsigned index) {
+    Bytes part = data_packet({.host = 2, .seq = number, .count = 2, .index = index}, kPayload);
+    return node.fabric.on_datagram(cluster.now, SocketId{0}, cluster.address(2, 0), part);
   };
-  cluster.inject(1, 2, 0, part(1, 1));
-  cluster.inject(1, 2, 0, part(2, 1));
   const DropCounters before = node.fabric.drops();
-  cluster.inject(1, 2, 0, part(3, 1));
-  CHECK(drop_text(before, node.fabric.drops()) == "no buffers:1");
+  std::vector<MessageBufferId> kept;
+  unsigned number = 0;
+  while (drop_text(before, node.fabric.drops()).empty()) {
+    receive(++number, 1);
+    if (const auto delivery = receive(number, 2))
+      kept.push_back(delivery->buffer);
+    REQUIRE(number < 100);
+  }
+  CHECK(kept.size() >= 4);
+  CHECK(drop_text(before, node.fabric.drops()) == "no buffers:2");
   // It is not lost for good: when there is room its fragments are taken.
-  cluster.inject(1, 2, 0, part(1, 2));
-  cluster.inject(1, 2, 0, part(3, 1));
-  cluster.inject(1, 2, 0, part(3, 2));
-  CHECK(node.received.size() == 2);
+  node.fabric.release_message(kept.back());
+  CHECK_FALSE(receive(number, 1));
+  CHECK(receive(number, 2));
 }
 
 TEST_CASE("drop: the longest waiting partial message is evicted by the 33rd") {
@@ -368,29 +375,34 @@ TEST_CASE("drop: partial messages of a host that went away are reset") {
   CHECK(node.inspect.buffers_in_use() == 0);
 }
 
-TEST_CASE("drop: answers beyond the control queue") {
+TEST_CASE("drop: an answer that newer ones of its link leave no room for") {
   Fixture fixture;
   Node& node = fixture.node;
   const DropCounters before = node.fabric.drops();
-  const Bytes ping = ping_packet({.host = 2, .clock = fixture.cluster.now});
-  const Bytes probe = mtu_packet({.host = 2}, 100);
-  std::size_t sent = 0;
-  while (node.fabric.drops()[Drop::kControlQueueFull] == before[Drop::kControlQueueFull]) {
-    fixture.cluster.inject(1, 2, 0, sent % 2 == 0 ? ping : probe);
-    REQUIRE(++sent < 10000);
+  for (unsigned number = 0; number < LinkControl::kPongsMax + 2; ++number)
+    fixture.cluster.inject(
+        1, 2, 0, ping_packet({.host = 2, .clock = fixture.cluster.now, .seq = 500 + number}));
+  CHECK(drop_text(before, node.fabric.drops()) == "control queue full:2");
+  for (unsigned size = 0; size < LinkControl::kMtuAnswersMax + 1; ++size)
+    fixture.cluster.inject(1, 2, 0, mtu_packet({.host = 2, .size = 100 + size}, 100));
+  CHECK(drop_text(before, node.fabric.drops()) == "control queue full:3");
+  // The newest are answered, in their order.
+  fixture.cluster.recording = true;
+  fixture.cluster.settle();
+  std::vector<unsigned> pongs;
+  std::vector<unsigned> sizes;
+  for (const Packet& packet : fixture.cluster.log) {
+    if (packet.type() == 0x82)
+      pongs.push_back(packet.seq());
+    if (packet.type() == 0x84)
+      sizes.push_back(std::to_integer<unsigned>(packet.bytes[7]));
   }
-  CHECK(drop_text(before, node.fabric.drops()) == "control queue full:1");
-  CHECK(node.inspect.control_waiting() >= 256);
-  // What was queued is answered; the next one is, too.
-  Transmit transmit;
-  std::size_t answers = 0;
-  while (node.fabric.poll_transmit(fixture.cluster.now, transmit)) {
-    node.fabric.on_transmit_done(fixture.cluster.now, transmit.id, {});
-    ++answers;
-  }
-  CHECK(answers == sent - 1);
-  fixture.cluster.inject(1, 2, 0, ping);
-  CHECK(node.fabric.poll_transmit(fixture.cluster.now, transmit));
+  REQUIRE(pongs.size() == LinkControl::kPongsMax);
+  CHECK(pongs.front() == 502);
+  CHECK(pongs.back() == 501 + LinkControl::kPongsMax);
+  REQUIRE(sizes.size() == LinkControl::kMtuAnswersMax);
+  CHECK(sizes.front() == 101);
+  CHECK(sizes.back() == 100 + LinkControl::kMtuAnswersMax);
 }
 
 TEST_CASE("drop: an MTU answer that nobody waits for") {
@@ -402,10 +414,14 @@ TEST_CASE("drop: an MTU answer that nobody waits for") {
   fixture.works();
 }
 
-TEST_CASE("drop: a PONG that echoes no clock of ours") {
+TEST_CASE("drop: a PONG that answers no PING of ours") {
   Fixture fixture;
   RawPing pong{.type = 0x82, .host = 2, .clock = fixture.cluster.now + 1ns};
   CHECK(fixture.misplaced(ping_packet(pong)) == "pong stamp:1");
+  for (const Instant past : {Instant{}, fixture.cluster.now - 1ms, fixture.cluster.now}) {
+    pong.clock = past;
+    CHECK(fixture.misplaced(ping_packet(pong)) == "pong stamp:1");
+  }
   Bytes garbled = ping_packet(pong);
   std::fill(garbled.begin() + 7, garbled.begin() + 23, std::byte{0xff});
   CHECK(fixture.misplaced(garbled) == "pong stamp:1");

@@ -166,11 +166,16 @@ TEST_CASE("fabric queue: PINGs and PONGs still leave when all data memory is in 
     if (node.fabric.next_deadline() <= cluster.now)
       node.fabric.on_timeout(cluster.now);
     cluster.inject(1, 2, 0, ping_packet({.host = 2, .clock = cluster.now}));
-    cluster.inject(1, 2, 0, ping_packet({.type = 0x82, .host = 2, .clock = cluster.now}));
     std::size_t left = 0;
     Transmit transmit;
     while (node.fabric.poll_transmit(cluster.now, transmit)) {
       REQUIRE(transmit.kind != Transmit::Kind::kData);
+      Bytes answer(transmit.bytes.begin(), transmit.bytes.end());
+      if (answer[1] == std::byte{0x81}) {
+        answer[1] = std::byte{0x82};
+        answer[3] = std::byte{2};
+        cluster.inject(1, 2, 0, answer);
+      }
       node.fabric.on_transmit_done(cluster.now, transmit.id, {});
       ++left;
     }
@@ -198,6 +203,10 @@ TEST_CASE("fabric queue: control packets without memory wait") {
     starved = cluster.node(1).inspect.probes_waiting() > 0;
   }
   REQUIRE(starved);
+  // A search that begins anew meanwhile has no second one waiting.
+  REQUIRE(fabric.link_set_enabled(cluster.now, host_id(2), link_id(0), false).ok());
+  REQUIRE(fabric.link_set_enabled(cluster.now, host_id(2), link_id(0), true).ok());
+  CHECK(cluster.node(1).inspect.probes_waiting() == 1);
   for (const TransmitId id : held)
     fabric.on_transmit_done(cluster.now, id, {});
   REQUIRE(fabric.poll_transmit(cluster.now, transmit));
@@ -238,6 +247,20 @@ TEST_CASE("fabric queue: a failed send goes over another link once") {
     CHECK(cluster.status(1, 2, 0).stats.data_trouble.errors == 1);  // from then on it was avoided
     CHECK(cluster.node(1).count(Event::Kind::kLinkSuspect) == 1);
   }
+}
+
+// The ring has sent it in pieces.
+TEST_CASE("fabric queue: data that was too big for the kernel is not sent again") {
+  Cluster cluster({.links = 2});
+  REQUIRE(cluster.connect());
+  Fabric& fabric = cluster.fabric(1);
+  fabric.send(cluster.now, Channel{0}, pattern(1000), Destinations::all());
+  Transmit out;
+  REQUIRE(fabric.poll_transmit(cluster.now, out));
+  REQUIRE(out.kind == Transmit::Kind::kData);
+  fabric.on_transmit_done(cluster.now, out.id,
+                          {.status = TransmitResult::Status::kTooBig, .mtu = 1000});
+  CHECK_FALSE(fabric.data_pending());
 }
 
 TEST_CASE("fabric queue: for the second try a suspect link is better than none") {

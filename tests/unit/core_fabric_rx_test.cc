@@ -71,6 +71,63 @@ TEST_CASE("fabric rx: fragments of one message come together over two links") {
   CHECK(same(cluster.node(1).received[0].bytes, message));
 }
 
+TEST_CASE("fabric rx: messages that are known of and did not come are counted until they do") {
+  Cluster cluster;
+  REQUIRE(cluster.connect());
+  const Fabric& fabric = cluster.fabric(1);
+  const auto whole = [&](unsigned seq) {
+    cluster.inject(1, 2, 0, data_packet({.host = 2, .seq = seq}, kPayload));
+  };
+  const auto part = [&](unsigned seq, unsigned index) {
+    cluster.inject(1, 2, 0,
+                   data_packet({.host = 2, .seq = seq, .count = 2, .index = index}, pattern(1000)));
+  };
+  whole(1);
+  CHECK(fabric.missing() == 0);
+  whole(5);
+  CHECK(fabric.missing() == 3);
+  whole(3);
+  whole(3);
+  CHECK(fabric.missing() == 2);
+  part(4, 1);
+  CHECK(fabric.missing() == 2);
+  part(4, 2);
+  CHECK(fabric.missing() == 1);
+  part(6, 1);
+  CHECK(fabric.missing() == 2);
+  // What a PING announces may still be on its way: the next one tells, a while later.
+  const auto ping = [&](unsigned seq) {
+    cluster.inject(1, 2, 0, ping_packet({.host = 2, .clock = cluster.now, .seq = seq}));
+  };
+  cluster.cut(1, 2, 0);
+  cluster.run_for(210ms);
+  ping(10);
+  CHECK(fabric.missing() == 2);
+  whole(7);
+  cluster.run_for(90ms);
+  ping(11);
+  CHECK(fabric.missing() == 2);
+  cluster.run_for(20ms);
+  ping(11);
+  CHECK(fabric.missing() == 5);
+  part(6, 2);
+  CHECK(fabric.missing() == 4);
+  CHECK(fabric.arrived() == 6);
+  whole(9);
+  CHECK(fabric.missing() == 3);
+  whole(12);
+  CHECK(fabric.missing() == 4);
+}
+
+TEST_CASE("fabric rx: a sender that began anew has left nothing out") {
+  Gaps gaps;
+  gaps.on_first(65536 + 10);
+  CHECK(gaps.on_first(65536 + 12) == 1);
+  CHECK(gaps.on_first(3 * 65536 + 10) == 0);
+  CHECK(gaps.on_first(3 * 65536 + 11) == 0);
+  CHECK(gaps.on_first(3 * 65536 + 10) == -1);
+}
+
 TEST_CASE("fabric rx: a PONG echoes bytes 6 to 25 of the PING") {
   Cluster cluster({.enabled = false});
   for (const unsigned timed : {0u, 1u}) {
@@ -304,123 +361,6 @@ TEST_CASE("fabric rx: data does not bring up a link that is disabled or was neve
   enabled.inject(1, 2, 0, data_packet({.host = 2}, kPayload));
   CHECK_FALSE(enabled.connected(1, 2, 0));
   CHECK(enabled.node(1).drops(Drop::kUnreachable) == 1);
-}
-
-namespace {
-
-// Node 1 has a dynamic link 0 to host 2.
-struct Dynamic {
-  Fabric fabric{Fabric::Config{.self = host_id(1)}};
-  Instant now{1000s};
-
-  Dynamic() {
-    const LinkConfig config{.dynamic = true, .socket = SocketId{3}, .local = address_of(1, 0)};
-    REQUIRE(fabric.host_add(host_id(2)).ok());
-    REQUIRE(fabric.link_configure(now, host_id(2), link_id(0), config).ok());
-    REQUIRE(fabric.link_set_enabled(now, host_id(2), link_id(0), true).ok());
-  }
-  void receive(const Bytes& packet, const Address& from, unsigned socket = 3) {
-    Bytes bytes = packet;
-    fabric.on_datagram(now, SocketId(socket), from, bytes);
-  }
-  LinkStatus status() const { return *fabric.link_status(host_id(2), link_id(0)); }
-  // Everything that goes out now: type and where to.
-  std::vector<std::pair<unsigned, Address>> sent() {
-    std::vector<std::pair<unsigned, Address>> packets;
-    Transmit transmit;
-    if (fabric.next_deadline() <= now)
-      fabric.on_timeout(now);
-    while (fabric.poll_transmit(now, transmit)) {
-      packets.emplace_back(std::to_integer<unsigned>(transmit.bytes[1]), transmit.to);
-      fabric.on_transmit_done(now, transmit.id, {});
-    }
-    return packets;
-  }
-  std::size_t learned() {
-    std::size_t count = 0;
-    Event event{};
-    while (fabric.poll_event(event))
-      count += event.kind == Event::Kind::kLinkLearned ? 1 : 0;
-    return count;
-  }
-};
-
-}  // namespace
-
-TEST_CASE("fabric rx: a dynamic link is silent until a control packet names it") {
-  Dynamic node;
-  node.now += 10s;
-  CHECK(node.sent().empty());
-  CHECK(node.fabric.next_deadline() == kNever);
-  node.receive(data_packet({.host = 2}, kPayload), address_of(7, 0));
-  CHECK_FALSE(node.status().learned);
-  CHECK(node.learned() == 0);
-  node.receive(ping_packet({.host = 2}), address_of(7, 0));
-  CHECK(node.status().learned);
-  CHECK(node.status().config.remote == address_of(7, 0));
-  CHECK(node.learned() == 1);
-  const auto sent = node.sent();
-  REQUIRE(sent.size() == 2);  // its answer and a PING of its own
-  for (const auto& [type, to] : sent)
-    CHECK(to == address_of(7, 0));
-}
-
-TEST_CASE("fabric rx: every control packet teaches the address") {
-  for (const Bytes& packet :
-       {ping_packet({.host = 2}), ping_packet({.type = 0x82, .host = 2}),
-        mtu_packet({.host = 2}, 100), mtu_packet({.type = 0x84, .host = 2})}) {
-    Dynamic node;
-    node.receive(packet, address_of(7, 0));
-    CHECK(node.status().learned);
-  }
-}
-
-TEST_CASE("fabric rx: a dynamic link follows its peer to another port and another address") {
-  Dynamic node;
-  Address where = address_of(7, 0);
-  node.receive(ping_packet({.host = 2}), where);
-  node.sent();
-  CHECK(node.learned() == 1);
-  node.receive(ping_packet({.host = 2}), where);
-  CHECK(node.learned() == 0);
-  where.port = 40001;
-  node.receive(ping_packet({.host = 2}), where);
-  CHECK(node.learned() == 1);
-  CHECK(node.status().config.remote.port == 40001);
-  for (const auto& [type, to] : node.sent())
-    CHECK(to == where);
-  where = address_of(8, 0);
-  node.receive(ping_packet({.host = 2}), where);
-  CHECK(node.status().config.remote == where);
-}
-
-TEST_CASE("fabric rx: a dynamic link whose peer fell silent waits to be spoken to") {
-  Dynamic node;
-  node.receive(ping_packet({.host = 2}), address_of(7, 0));
-  const auto answer = [&] {
-    for (const auto& [type, to] : node.sent()) {
-      if (type == 0x81)
-        node.receive(ping_packet({.type = 0x82, .host = 2, .clock = node.now}), to);
-    }
-  };
-  for (int i = 0; i < 8; ++i) {
-    answer();
-    node.now += 1s;
-  }
-  CHECK(node.status().connected);
-  for (int i = 0; i < 100 && node.status().connected; ++i) {
-    node.now = std::max(node.now, node.fabric.next_deadline());
-    node.sent();
-  }
-  CHECK_FALSE(node.status().connected);
-  CHECK_FALSE(node.status().learned);
-  node.now += 10s;
-  CHECK(node.sent().empty());
-  CHECK(node.fabric.next_deadline() == kNever);
-  // The same address again: learned again.
-  node.receive(ping_packet({.host = 2}), address_of(7, 0));
-  CHECK(node.status().learned);
-  CHECK(node.sent().size() == 2);
 }
 
 TEST_CASE("fabric rx: a static link's peer may use any port but no other address") {

@@ -195,6 +195,24 @@ TEST_CASE("fabric tx: a forced PING on every enabled link goes before message 81
   }
 }
 
+// Receivers take what it says for data that left before it.
+TEST_CASE("fabric tx: a forced PING that waited tells the message it is for") {
+  Cluster cluster;
+  REQUIRE(cluster.connect());
+  Fabric& fabric = cluster.fabric(1);
+  cluster.node(1).inspect.set_last_seq(seq(8190));
+  for (int i = 0; i < 3; ++i)
+    CHECK(fabric.send(cluster.now, Channel{0}, kPayload, Destinations::all()).error ==
+          Error::kNone);
+  cluster.recording = true;
+  cluster.log.clear();
+  cluster.settle();
+  REQUIRE(cluster.log.size() >= 2);
+  CHECK(cluster.log[0].type() == 0x81);
+  CHECK(cluster.log[0].seq() == 8191);
+  CHECK(byte_at(cluster.log[0], 25) == 0);
+}
+
 TEST_CASE("fabric tx: nothing goes to nobody and no sequence is used for it") {
   Cluster cluster;
   CHECK(cluster.send(1, kPayload).error == Error::kHostDown);

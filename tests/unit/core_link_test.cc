@@ -43,7 +43,10 @@ struct Fixture {
     }
     if (link.next_deadline() > now)
       return;
+    const bool was_suspect = link.suspect();
     const Link::Due due = link.on_timeout(now);
+    if (link.suspect() && !was_suspect)
+      CHECK(due.overdue);  // never unsaid
     if (due.silent) {
       if (link.connected())
         downs.push_back(now);
@@ -439,6 +442,29 @@ TEST_CASE("link: a PONG between refusals starts the count again") {
   CHECK(fixture.link.connected());
 }
 
+TEST_CASE("link: reports that PONGs refute again and again do not make it ask for ever") {
+  Fixture fixture;
+  fixture.connect();
+  fixture.link.set_timers(fixture.now, {.interval = 1s, .timeout = 5s, .precision = 2048});
+  for (const bool refused : {true, false}) {
+    const std::size_t before = fixture.pings.size();
+    for (int i = 0; i < 5000; ++i) {  // for ten seconds
+      CHECK(fixture.link.on_trouble(fixture.now, refused) != Link::Verdict::kDown);
+      fixture.run_for(2ms);
+    }
+    // One a second, and a few that followed the first reports.
+    CHECK(fixture.pings.size() - before <= 20);
+    CHECK(fixture.pings.size() - before >= 10);
+    fixture.run_for(20s);
+    CHECK_FALSE(fixture.link.suspect());
+  }
+  // After a rest a report is believed again.
+  const std::size_t asked = fixture.pings.size();
+  fixture.link.on_trouble(fixture.now, true);
+  fixture.run_for(14ms);
+  CHECK(fixture.pings.size() >= asked + 1);
+}
+
 TEST_CASE("link: unreachable reports never take it down by themselves") {
   Fixture fixture;
   fixture.connect();
@@ -498,6 +524,28 @@ TEST_CASE("link: a dynamic one is silent until its peer is known") {
   link.down(now);
   CHECK_FALSE(link.addressable());
   CHECK(link.next_deadline() == kNever);
+}
+
+// Asked every millisecond, whoever has to prove itself gets a PING each eighth of an interval, and
+// never more often than each 10 ms.
+TEST_CASE("link: who has to prove itself is asked an eighth of the interval apart") {
+  for (const Duration interval : {Duration(1s), Duration(20ms)}) {
+    CAPTURE(interval.count());
+    Link link{LinkRef{host_id(2), link_id(0), 1},
+              LinkConfig{.local = address_of(1, 0), .remote = address_of(2, 0)}, Envelope{}, 60s};
+    Instant now{1000s};
+    link.set_timers(now, {.interval = interval, .timeout = 4 * interval, .precision = 16});
+    link.set_enabled(now, true);
+    int pings = 0;
+    for (const Instant end = now + 1s; now < end; now += 1ms) {
+      link.ask(now);
+      pings += link.next_deadline() <= now && link.on_timeout(now).ping ? 1 : 0;
+    }
+    const auto asked = static_cast<int>(1s / std::max<Duration>(10ms, interval / 8));
+    const auto timed = static_cast<int>(1s / interval);
+    CHECK(pings >= asked);
+    CHECK(pings <= asked + timed + 1);
+  }
 }
 
 }  // namespace ringknet::test

@@ -15,6 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr MessagePosition kCertain = 1u << 20;
+
 struct Fragment {
   DataHeader header;
   Bytes payload;
@@ -52,7 +54,9 @@ struct Fixture {
   Reassembly reassembly{pool};
   Instant now{1000s};
 
-  Reassembly::Outcome add(const Fragment& piece) { return reassembly.add(now, piece.packet()); }
+  Reassembly::Outcome add(const Fragment& piece, MessagePosition round = 0) {
+    return reassembly.add(now, piece.packet(), round + piece.header.seq.value, kCertain);
+  }
   Drop refused(const Fragment& piece) {
     const auto outcome = add(piece);
     const Drop* reason = std::get_if<Drop>(&outcome);
@@ -229,7 +233,7 @@ TEST_CASE("reassembly: 32 partial messages at once and the longest waiting makes
   fixture.now += 1ms;
   const auto outcome = fixture.add(fragment(33, 3, 1, pattern(10, 33)));
   REQUIRE(std::holds_alternative<Reassembly::Pending>(outcome));
-  CHECK(std::get<Reassembly::Pending>(outcome).evicted == seq(2));
+  CHECK(std::get<Reassembly::Pending>(outcome).evicted == 2);
   CHECK(fixture.pool.in_use() == 32);
   Bytes expected = pattern(10, 1);
   for (const std::byte byte : pattern(10, 101))
@@ -243,19 +247,20 @@ TEST_CASE("reassembly: without a buffer the fragment is refused") {
   MessagePool small(2);
   Reassembly reassembly(small);
   CHECK(std::holds_alternative<Reassembly::Pending>(
-      reassembly.add(fixture.now, fragment(1, 2, 1, pattern(5)).packet())));
+      reassembly.add(fixture.now, fragment(1, 2, 1, pattern(5)).packet(), 1, kCertain)));
   CHECK(std::holds_alternative<Reassembly::Pending>(
-      reassembly.add(fixture.now, fragment(2, 2, 1, pattern(5)).packet())));
+      reassembly.add(fixture.now, fragment(2, 2, 1, pattern(5)).packet(), 2, kCertain)));
   const Fragment third = fragment(3, 2, 1, pattern(5));
-  const auto outcome = reassembly.add(fixture.now, third.packet());
+  const auto outcome = reassembly.add(fixture.now, third.packet(), 3, kCertain);
   REQUIRE(std::holds_alternative<Drop>(outcome));
   CHECK(std::get<Drop>(outcome) == Drop::kNoBuffers);
   // One completes and gives its buffer back: now there is room.
   const Fragment rest = fragment(1, 2, 2, pattern(5));
-  const auto complete = reassembly.add(fixture.now, rest.packet());
+  const auto complete = reassembly.add(fixture.now, rest.packet(), 1, kCertain);
   REQUIRE(std::holds_alternative<Reassembly::Complete>(complete));
   small.give_back(std::get<Reassembly::Complete>(complete).buffer);
-  CHECK(std::holds_alternative<Reassembly::Pending>(reassembly.add(fixture.now, third.packet())));
+  CHECK(std::holds_alternative<Reassembly::Pending>(
+      reassembly.add(fixture.now, third.packet(), 3, kCertain)));
 }
 
 TEST_CASE("reassembly: what was not touched for long expires") {
@@ -264,7 +269,9 @@ TEST_CASE("reassembly: what was not touched for long expires") {
   fixture.now += 5s;
   fixture.add(fragment(2, 3, 1, pattern(10)));
   std::vector<unsigned> given_up;
-  const auto note = [&](MessageSeq number) { given_up.push_back(number.value); };
+  const auto note = [&](MessagePosition position) {
+    given_up.push_back(static_cast<unsigned>(position));
+  };
   fixture.reassembly.expire(fixture.now - 5s, note);
   CHECK(given_up.empty());
   fixture.reassembly.expire(fixture.now - 4s, note);
@@ -275,28 +282,53 @@ TEST_CASE("reassembly: what was not touched for long expires") {
   CHECK(fixture.pool.in_use() == 0);
 }
 
-TEST_CASE("reassembly: what the sender left a quarter of the numbers behind is given up") {
+TEST_CASE("reassembly: what its sender left behind is given up, and not a message earlier") {
   Fixture fixture;
-  std::vector<unsigned> given_up;
-  const auto move_to = [&](unsigned newest) {
-    given_up.clear();
-    fixture.reassembly.expire_behind(seq(newest),
-                                     [&](MessageSeq number) { given_up.push_back(number.value); });
-    return given_up;
-  };
-  using Numbers = std::vector<unsigned>;
-  CHECK(move_to(40000).empty());  // nothing there
-  for (const unsigned number : {65000u, 65100u, 10u, 64900u})
+  CHECK(fixture.reassembly.keep(1, 5) == 0);  // nothing there
+  for (const unsigned number : {300u, 400u, 500u, 200u})
     fixture.add(fragment(number, 3, 1, pattern(10)));
-  CHECK(move_to(10).empty());
-  CHECK(move_to(64900 + 16384 - 65536).empty());
-  CHECK(move_to(64900 + 16385 - 65536) == Numbers{64900});
-  CHECK(move_to(65100 + 16385 - 65536) == Numbers{65000, 65100});
-  CHECK(fixture.pool.in_use() == 1);
-  // A jump by half of the numbers is still a way ahead.
-  CHECK(move_to(10 + 16384).empty());
-  CHECK(move_to(10 + 16384 + 32768) == Numbers{10});
+  CHECK(fixture.reassembly.keep(200, 1000) == 0);
+  CHECK(fixture.reassembly.keep(201, 1000) == 1);
+  CHECK(fixture.pool.in_use() == 3);
+  CHECK(fixture.reassembly.keep(401, 1000) == 2);
+  CHECK(fixture.reassembly.keep(500, 500) == 0);
+  CHECK(fixture.reassembly.keep(400, 499) == 1);  // what was in doubt, and is not true
   CHECK(fixture.reassembly.empty());
+  CHECK(fixture.pool.in_use() == 0);
+}
+
+TEST_CASE("reassembly: one number at two positions is two messages") {
+  Fixture fixture;
+  const Bytes first = pattern(45, 1);
+  const Bytes second = pattern(45, 2);
+  const auto a = split(7, first, 18);
+  const auto b = split(7, second, 18);
+  fixture.add(a[0]);
+  fixture.add(b[1], 65536);
+  fixture.add(b[0], 65536);
+  fixture.add(a[1]);
+  CHECK(same(fixture.completed(a[2]), first));
+  CHECK(std::holds_alternative<Reassembly::Complete>(fixture.add(b[2], 65536)));
+}
+
+// 32 slots: a made-up number must not push out a message that is really on its way.
+TEST_CASE("reassembly: what is in doubt gives way and takes no place") {
+  Fixture fixture;
+  const auto add = [&](unsigned number) {
+    fixture.now += 1ms;
+    return fixture.reassembly.add(fixture.now, fragment(number, 3, 1, pattern(10)).packet(), number,
+                                  1000);
+  };
+  for (unsigned number = 1; number <= 31; ++number)
+    add(number);
+  add(2000);
+  const auto full = add(32);
+  REQUIRE(std::holds_alternative<Reassembly::Pending>(full));
+  CHECK(std::get<Reassembly::Pending>(full).evicted == 2000);
+  const auto refused = add(2001);
+  REQUIRE(std::holds_alternative<Drop>(refused));
+  CHECK(std::get<Drop>(refused) == Drop::kSequenceStale);
+  CHECK(fixture.pool.in_use() == 32);
 }
 
 TEST_CASE("reassembly: clear gives everything up") {
@@ -314,7 +346,7 @@ TEST_CASE("reassembly: its end gives the buffers back") {
   {
     Reassembly reassembly(pool);
     const Fragment piece = fragment(1, 2, 1, pattern(10));
-    reassembly.add(Instant{1s}, piece.packet());
+    reassembly.add(Instant{1s}, piece.packet(), 1, kCertain);
     CHECK(pool.in_use() == 1);
   }
   CHECK(pool.in_use() == 0);
@@ -376,7 +408,7 @@ void differ(std::uint64_t seed, std::size_t buffers) {
         break;
     }
     now += 1us;
-    const auto outcome = reassembly.add(now, piece.packet());
+    const auto outcome = reassembly.add(now, piece.packet(), piece.header.seq.value, kCertain);
     const model::ReassemblyAnswer expected = model.add(piece.packet());
     if (expected.drop) {
       REQUIRE(std::holds_alternative<Drop>(outcome));
@@ -388,7 +420,7 @@ void differ(std::uint64_t seed, std::size_t buffers) {
       pool.give_back(complete.buffer);
     } else {
       REQUIRE(std::holds_alternative<Reassembly::Pending>(outcome));
-      REQUIRE(std::get<Reassembly::Pending>(outcome).evicted == expected.evicted);
+      REQUIRE(std::get<Reassembly::Pending>(outcome).evicted == expected.evicted.value);
     }
     REQUIRE(pool.in_use() == model.size());
     if (!damaged)

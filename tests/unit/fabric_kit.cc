@@ -163,6 +163,10 @@ void Cluster::carry(unsigned from, const Transmit& transmit) {
   const unsigned to = transmit.to.ip[transmit.to.family == Address::Family::kIpv4 ? 3 : 15];
   const unsigned link = raw(transmit.socket);
   const Path& way = path(from, to, link);
+  const bool whole = transmit.segments() > 1 && !transmit.split;
+  if (whole && transmit.kind == Transmit::Kind::kData)
+    ++node(from).whole_runs;
+  const bool too_long = whole && transmit.bytes.size() > way.run_max;
   for (std::size_t at = 0; at < transmit.bytes.size(); at += transmit.segment_size) {
     const ConstBytes part = transmit.bytes.subspan(
         at, std::min<std::size_t>(transmit.segment_size, transmit.bytes.size() - at));
@@ -178,7 +182,7 @@ void Cluster::carry(unsigned from, const Transmit& transmit) {
     const std::size_t ip_size = part.size() + ip_overhead(transmit.to.family);
     // Data too large for the device is sent in pieces by the ring; a probe is not.
     const bool refused = transmit.kind == Transmit::Kind::kProbe && ip_size > way.device_mtu;
-    if (way.cut || refused || ip_size > way.silent_mtu || random.chance(way.loss) ||
+    if (way.cut || refused || too_long || ip_size > way.silent_mtu || random.chance(way.loss) ||
         way.status != TransmitResult::Status::kSent || (tap && !tap(packet)))
       continue;
     if (to >= 1 && to <= nodes_.size())

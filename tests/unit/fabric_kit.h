@@ -31,7 +31,7 @@ class FabricInspector {
   MessageSeq last_seq() const { return fabric_->last_seq_; }
   void set_last_seq(MessageSeq seq) { fabric_->last_seq_ = seq; }
   std::size_t buffers_in_use() const { return fabric_->messages_.in_use(); }
-  std::size_t control_waiting() const { return fabric_->control_.items.size(); }
+  std::size_t control_waiting() const { return fabric_->control_.waiting(); }
   std::size_t probes_waiting() const { return fabric_->control_.probes.size(); }
   std::size_t in_flight() const { return fabric_->in_flight_.size(); }
   std::size_t free_slabs() const { return fabric_->arena_.free_slabs(); }
@@ -55,6 +55,7 @@ struct Path {
   bool cut = false;
   double loss = 0;
   std::uint32_t silent_mtu = 65535;  // larger IP packets vanish
+  std::size_t run_max = 65536;       // runs in one piece that are longer vanish
   std::uint32_t device_mtu = 1500;   // larger ones are refused by the sender's kernel...
   bool device_names_mtu = true;      // ...which says how large they may be, or not
   TransmitResult::Status status = TransmitResult::Status::kSent;  // how every send ends
@@ -96,7 +97,8 @@ struct Node {
   FabricInspector inspect;
   std::vector<Happened> events;
   std::vector<Received> received;
-  bool holding = false;  // sends are polled but do not end...
+  std::size_t whole_runs = 0;  // that were handed out to be sent in one piece
+  bool holding = false;        // sends are polled but do not end...
   std::vector<TransmitId> held;
   bool frozen = false;  // the process is not scheduled: packets wait for it, timers do not fire
   std::vector<Packet> inbox;

@@ -5,9 +5,10 @@
 
 namespace ringknet::multibuffer {
 
+// Never freed: while exit() runs destructors, engine threads go on encrypting with it.
 const IMB_MGR* gcm_manager() {
-  static const Manager manager = wide_manager();
-  return manager.get();
+  static const IMB_MGR* const manager = wide_manager().release();
+  return manager;
 }
 
 }  // namespace ringknet::multibuffer
