@@ -18,22 +18,26 @@ std::uint32_t payload(const Link& link, std::uint32_t size) {
 }
 
 // As large as packets in use may be, or half of the runs if these are short, in few steps; or a
-// little less, while the answer to a single probe of that size, of the MTU search, may be on its
-// way.
+// little less, while the answer to a probe of that size that proves less may be on its way.
 std::uint32_t probe_size(Instant now, const Link& link) {
   const std::uint32_t half = std::bit_ceil(static_cast<std::uint32_t>(link.runs.largest() / 2));
   const std::uint32_t most = std::min(link.mtu.packet(link.slice), kProbePacketMax);
   std::uint32_t size = link.mtu.aligned(std::min(std::max(half, link.mtu.floor_size()), most));
-  while (link.runs.ambiguous(now, static_cast<std::uint16_t>(size)))
+  const auto bytes = [&] { return link.runs.segments(payload(link, size)) * payload(link, size); };
+  while (link.runs.ambiguous(now, static_cast<std::uint16_t>(size), bytes()))
     size = link.mtu.aligned(size - 1);
   return size;
+}
+
+bool due(Instant now, const Link& link) {
+  return link.runs.due(now) && link.runs.affordable(payload(link, probe_size(now, link)));
 }
 
 }  // namespace
 
 void Fabric::check_run(Instant now, Link& link, Transmit& out) {
   out.split = link.runs.on_run(now, out.bytes.size());
-  if (!link.run_probe_queued && link.runs.due(now, payload(link, probe_size(now, link))))
+  if (!link.run_probe_queued && due(now, link))
     link.run_probe_queued = control_.run_probes.push(link.ref);
 }
 
@@ -65,10 +69,10 @@ Fabric::ControlSend Fabric::hand_out_run_probe(Instant now, Link& link, Transmit
       link.runs.on_single(now);
     return result;
   }
+  if (!due(now, link))
+    return ControlSend::kNotSealed;
   const std::uint32_t size = probe_size(now, link);
   const std::uint32_t packet = payload(link, size);
-  if (!link.runs.due(now, packet))
-    return ControlSend::kNotSealed;
   const std::size_t count = link.runs.segments(packet);
   const ControlSend result = hand_out_probes(link, kind, size, count, out);
   if (result == ControlSend::kReady) {

@@ -236,8 +236,8 @@ void Fabric::queue_answer(Link& link, const PongAnswer& pong) {
 
 // The answer to a probe before, which has not left yet, is one to this, too: they come in runs.
 void Fabric::queue_answer(Link& link, const MtuAnswer& answer) {
-  const auto& waiting = link.control.mtu_answers;
-  if (!waiting.empty() && waiting.back().size == answer.size)
+  const auto same = [&](const MtuAnswer& waiting) { return waiting.size == answer.size; };
+  if (link.control.mtu_answers.any(same))
     return;
   if (!control_.answer(link, answer))
     drops_.add(Drop::kControlQueueFull);

@@ -46,9 +46,13 @@ class NewestFew {
     assert(size_ > 0);
     return items_[first_];
   }
-  const T& back() const {
-    assert(size_ > 0);
-    return items_[(first_ + size_ - 1) % kCapacity];
+  template <typename Predicate>
+  bool any(Predicate&& matches) const {
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (matches(items_[(first_ + i) % kCapacity]))
+        return true;
+    }
+    return false;
   }
   void pop() {
     assert(size_ > 0);

@@ -14,11 +14,13 @@ bool RunCheck::on_run(Instant now, std::size_t bytes) {
   return !valid(now, bytes);
 }
 
-bool RunCheck::due(Instant now, std::size_t packet) const {
+bool RunCheck::due(Instant now) const {
   if (off_.waiting(now) || single_ == Single::kDue)
     return false;
-  if (now < (valid(now, largest_) ? confirm_at_ : asked_again_))
-    return false;
+  return now >= (valid(now, largest_) ? confirm_at_ : asked_again_);
+}
+
+bool RunCheck::affordable(std::size_t packet) const {
   return handed_out_ >= kShare * segments(packet) * packet;
 }
 
@@ -37,15 +39,25 @@ void RunCheck::on_probe(Instant now, std::size_t segments, std::size_t packet,
   asked_again_ = now + gap;
   run_size_ = run_size;
   single_size_ = single_size;
+  note(now, run_size, segments * packet);
   asked_ = true;
   single_ = Single::kDue;
   handed_out_ = largest_ = 0;
 }
 
-bool RunCheck::ambiguous(Instant now, std::uint16_t size) const {
-  return std::ranges::any_of(singles_, [&](const SingleProbe& single) {
-    return single.size == size && now - single.left <= kAnswerMax;
+bool RunCheck::ambiguous(Instant now, std::uint16_t size, std::size_t bytes) const {
+  return std::ranges::any_of(sent_, [&](const Sent& sent) {
+    return sent.size == size && sent.bytes < bytes && sent.answerable(now);
   });
+}
+
+void RunCheck::note(Instant now, std::uint16_t size, std::size_t bytes) {
+  auto place = std::ranges::find(sent_, size, &Sent::size);
+  if (place == sent_.end())
+    place = std::ranges::min_element(sent_, {}, &Sent::left);
+  else if (place->answerable(now))
+    bytes = std::min(bytes, place->bytes);
+  *place = {size, bytes, now};
 }
 
 void RunCheck::on_split(Instant now) {
@@ -103,8 +115,7 @@ void RunCheck::stop() {
   RunCheck fresh;
   fresh.told_ = told_;
   fresh.off_ = off_;
-  fresh.singles_ = singles_;
-  fresh.next_single_ = next_single_;
+  fresh.sent_ = sent_;
   *this = fresh;
 }
 

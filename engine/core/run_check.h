@@ -19,8 +19,8 @@
 //     +-------------------------------------------------------------+  not answered in time
 //
 // An answer names nothing but the size of its probe. So a run is not asked for with the size of a
-// single probe that may still be answered, and one of that size that leaves later ends the
-// question.
+// single probe, or of a shorter run, that may still be answered; and a single probe of that size
+// that leaves later ends the question.
 //
 // Nothing here has a timer: without runs there is nothing to find out. Probes cost an eighth of the
 // bytes of the runs that they are for, at most, so a link with little traffic is never asked.
@@ -43,8 +43,10 @@ class RunCheck {
 
   // A run of several packets, `bytes` together, is sent now: whether it has to be split.
   bool on_run(Instant now, std::size_t bytes);
-  // Whether to ask, with packets of `packet` bytes; and with how many of them.
-  bool due(Instant now, std::size_t packet) const;
+  // Whether it is time to ask; whether there is traffic enough for it, with packets of `packet`
+  // bytes; and how many of them are asked for.
+  bool due(Instant now) const;
+  bool affordable(std::size_t packet) const;
   std::size_t segments(std::size_t packet) const;
   std::size_t largest() const { return largest_; }
 
@@ -57,16 +59,16 @@ class RunCheck {
   std::uint16_t single_size() const { return single_size_; }
   void on_single(Instant now) {
     single_ = Single::kAsked;
-    note_single(now, single_size_);
+    note(now, single_size_, 0);
   }
   // Somebody else's probe leaves by itself, of `size` as probes tell it.
   void on_single_probe(Instant now, std::uint16_t size) {
     if (asked_ && size == run_size_)
       on_unsent();
-    note_single(now, size);
+    note(now, size, 0);
   }
-  // Whether an answer of this size may be one to a single probe.
-  bool ambiguous(Instant now, std::uint16_t size) const;
+  // Whether an answer of this size may be one to less than a run of `bytes` together.
+  bool ambiguous(Instant now, std::uint16_t size, std::size_t bytes) const;
   // The probes were sent one by one, as this host does not split runs at present; or not at all.
   void on_split(Instant now);
   void on_unsent() {
@@ -97,8 +99,9 @@ class RunCheck {
   static constexpr unsigned kLostMax = 6;
   // An answer that takes longer says nothing any more.
   static constexpr Duration kAnswerMax = std::chrono::seconds(2);
-  // Single probes that are remembered: the MTU search sends some ten sizes within kAnswerMax.
-  static constexpr std::size_t kSinglesMax = 20;
+  // Sizes that are remembered: within kAnswerMax the MTU search sends some ten, and runs that grow
+  // two with each step.
+  static constexpr std::size_t kSizesMax = 32;
 
   static Backoff fresh() { return {kOffloadPauseMin, kOffloadPauseMax}; }
   bool valid(Instant now, std::size_t bytes) const {
@@ -106,10 +109,7 @@ class RunCheck {
   }
   void answered_both(Instant now);
   void give_up(Instant now);
-  void note_single(Instant now, std::uint16_t size) {
-    singles_[next_single_] = {size, now};
-    next_single_ = (next_single_ + 1) % kSinglesMax;
-  }
+  void note(Instant now, std::uint16_t size, std::size_t bytes);
 
   std::size_t proven_bytes_ = 0;
   Instant valid_until_{};
@@ -130,12 +130,14 @@ class RunCheck {
   bool told_ = false;
   Backoff off_ = fresh();
 
-  struct SingleProbe {
+  // What an answer of this size proves at least: a run of so many bytes together, or none.
+  struct Sent {
     std::uint16_t size = 0;
+    std::size_t bytes = 0;
     Instant left{};
+    bool answerable(Instant now) const { return size != 0 && now - left <= kAnswerMax; }
   };
-  std::array<SingleProbe, kSinglesMax> singles_{};
-  std::size_t next_single_ = 0;
+  std::array<Sent, kSizesMax> sent_{};
 };
 
 }  // namespace ringknet

@@ -386,6 +386,10 @@ TEST_CASE("drop: an answer that newer ones of its link leave no room for") {
   for (unsigned size = 0; size < LinkControl::kMtuAnswersMax + 1; ++size)
     fixture.cluster.inject(1, 2, 0, mtu_packet({.host = 2, .size = 100 + size}, 100));
   CHECK(drop_text(before, node.fabric.drops()) == "control queue full:3");
+  // One answer does for all probes of a size, in whatever order they come.
+  for (unsigned size = 0; size < LinkControl::kMtuAnswersMax; ++size)
+    fixture.cluster.inject(1, 2, 0, mtu_packet({.host = 2, .size = 101 + size}, 100));
+  CHECK(drop_text(before, node.fabric.drops()) == "control queue full:3");
   // The newest are answered, in their order.
   fixture.cluster.recording = true;
   fixture.cluster.settle();

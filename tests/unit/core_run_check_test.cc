@@ -16,6 +16,10 @@ constexpr std::uint16_t kRunSize = 1428;
 constexpr std::uint16_t kSingleSize = 1427;
 constexpr Duration kGap = milliseconds(40);
 
+bool due(const RunCheck& check, Instant now, std::size_t packet) {
+  return check.due(now) && check.affordable(packet);
+}
+
 // A path with traffic: a run of three packets each millisecond.
 struct Traffic {
   RunCheck check;
@@ -41,7 +45,7 @@ struct Traffic {
       ++whole;
       lost += runs_pass ? 0 : 1;
     }
-    if (!check.due(now, kPacket))
+    if (!due(check, now, kPacket))
       return;
     ++probes;
     check.on_probe(now, check.segments(kPacket), kPacket, kRunSize, kSingleSize, kGap);
@@ -109,7 +113,7 @@ TEST_CASE("run check: the longest run of short packets proves none of long ones"
   Instant now{seconds(1)};
   for (int i = 0; i < 20; ++i)
     CHECK(check.on_run(now, kRunSegmentsMax * kShort));
-  REQUIRE(check.due(now, kShort - 1));
+  REQUIRE(due(check, now, kShort - 1));
   REQUIRE(check.segments(kShort - 1) == kRunSegmentsMax);
   check.on_probe(now, kRunSegmentsMax, kShort - 1, kRunSize, kSingleSize, kGap);
   News news = News::kNone;
@@ -129,7 +133,7 @@ TEST_CASE("run check: probes cost an eighth of the traffic at most") {
     for (int i = 0; i < 20000; ++i, now += milliseconds(3)) {
       check.on_run(now, bytes);
       sent += bytes;
-      if (!check.due(now, kPacket))
+      if (!due(check, now, kPacket))
         continue;
       const std::size_t count = check.segments(kPacket);
       CHECK(count >= 2);
@@ -196,7 +200,7 @@ TEST_CASE("run check: an answer that comes late, or was overtaken, is an answer"
   RunCheck check;
   Instant now{seconds(1)};
   for (int i = 0; i < 100; ++i) {
-    while (!check.due(now, kPacket))
+    while (!due(check, now, kPacket))
       check.on_run(now += milliseconds(1), 2 * kPacket);
     check.on_probe(now, 2, kPacket, kRunSize, kSingleSize, kGap);
     check.on_single(now);
@@ -215,7 +219,7 @@ TEST_CASE("run check: an answer that comes late, or was overtaken, is an answer"
 TEST_CASE("run check: what did not leave, or not in one piece, is not taken for lost") {
   Traffic traffic;
   const auto ask = [&] {
-    while (!traffic.check.due(traffic.now, kPacket))
+    while (!due(traffic.check, traffic.now, kPacket))
       traffic.check.on_run(traffic.now += milliseconds(1), 2 * kPacket);
     traffic.check.on_probe(traffic.now, 2, kPacket, kRunSize, kSingleSize, kGap);
   };
@@ -267,13 +271,13 @@ TEST_CASE("run check: an answer to a single probe of a run's size proves no run"
   Traffic traffic;
   traffic.runs_pass = false;
   SUBCASE("sent before") {
-    CHECK(!traffic.check.ambiguous(traffic.now, kRunSize));
+    CHECK(!traffic.check.ambiguous(traffic.now, kRunSize, 2 * kPacket));
     traffic.check.on_single_probe(traffic.now, kRunSize);
-    CHECK(traffic.check.ambiguous(traffic.now + seconds(2), kRunSize));
-    CHECK(!traffic.check.ambiguous(traffic.now + seconds(2), kSingleSize));
-    CHECK(!traffic.check.ambiguous(traffic.now + milliseconds(2001), kRunSize));
+    CHECK(traffic.check.ambiguous(traffic.now + seconds(2), kRunSize, 2 * kPacket));
+    CHECK(!traffic.check.ambiguous(traffic.now + seconds(2), kSingleSize, 2 * kPacket));
+    CHECK(!traffic.check.ambiguous(traffic.now + milliseconds(2001), kRunSize, 2 * kPacket));
     traffic.check.stop();
-    CHECK(traffic.check.ambiguous(traffic.now, kRunSize));
+    CHECK(traffic.check.ambiguous(traffic.now, kRunSize, 2 * kPacket));
   }
   SUBCASE("sent behind the run") {
     traffic.run(milliseconds(30));
@@ -282,6 +286,37 @@ TEST_CASE("run check: an answer to a single probe of a run's size proves no run"
     traffic.answer(kRunSize);
     CHECK(traffic.check.on_run(traffic.now, traffic.bytes));
   }
+}
+
+TEST_CASE("run check: the late answer to a run proves no longer one") {
+  RunCheck check;
+  Instant now{seconds(1)};
+  const auto ask = [&](std::size_t segments, std::uint16_t size) {
+    while (!due(check, now, kPacket))
+      check.on_run(now += milliseconds(1), segments * kPacket);
+    REQUIRE(check.segments(kPacket) == segments);
+    check.on_probe(now, segments, kPacket, size, size - 1, kGap);
+    check.on_single(now);
+  };
+  ask(3, kRunSize);
+  CHECK(!check.ambiguous(now, kRunSize, 2 * kPacket));
+  CHECK(!check.ambiguous(now, kRunSize, 3 * kPacket));
+  CHECK(check.ambiguous(now, kRunSize, 4 * kPacket));
+  CHECK(check.ambiguous(now + seconds(2), kRunSize, 4 * kPacket));
+  CHECK(!check.ambiguous(now + milliseconds(2001), kRunSize, 4 * kPacket));
+  // The shortest counts, as long as any of them may be answered.
+  ask(2, kRunSize);
+  CHECK(check.ambiguous(now, kRunSize, 3 * kPacket));
+  now += milliseconds(2001);
+  ask(4, kRunSize);
+  CHECK(!check.ambiguous(now, kRunSize, 4 * kPacket));
+  CHECK(check.ambiguous(now, kRunSize, 5 * kPacket));
+  // Of many sizes the oldest is forgotten.
+  for (std::uint16_t size = 500; size < 531; ++size)
+    check.on_single_probe(now += milliseconds(1), size);
+  CHECK(check.ambiguous(now, 500, 2 * kPacket));
+  CHECK(check.ambiguous(now, 530, 2 * kPacket));
+  CHECK(!check.ambiguous(now, kRunSize, 5 * kPacket));
 }
 
 }  // namespace ringknet
